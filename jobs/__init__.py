@@ -1,0 +1,1 @@
+"""What is computed: NBA player context, and the made-up league that shows it."""

@@ -1,0 +1,24 @@
+"""Warehouses: where tables are read from and published to."""
+
+from __future__ import annotations
+
+from ray_backfill.errors import UsageError
+from ray_backfill.warehouse.protocol import Warehouse
+
+__all__ = ["Warehouse", "open_warehouse"]
+
+
+def open_warehouse(uri: str) -> Warehouse:
+    """The warehouse of a path or URL: a folder, or an object store that Delta tables live in.
+
+    Raises `UsageError` for a scheme that is not known.
+    """
+    from ray_backfill.warehouse.lake import SCHEMES, Lake
+
+    scheme = uri.partition("://")[0] if "://" in uri else "file"
+    if scheme not in SCHEMES:
+        raise UsageError(
+            f"'{uri}' is not a warehouse that this version knows.",
+            hint=f"Give a path, or a URL beginning with one of: {', '.join(sorted(SCHEMES))}.",
+        )
+    return Lake(uri)

@@ -1,0 +1,167 @@
+"""What the engine asks of a warehouse.
+
+A worker stages what it computed where no reader looks; the driver publishes the staged
+partitions of many dates in one atomic commit. Small objects (journals, reports, leases, the
+digest cache) live beside the tables under keys like `runs/<run>.ndjson`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from ray_backfill.calendar import DateRange
+from ray_backfill.contract import Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Lease", "Partition", "Published", "Staged", "TableInfo", "Version", "Warehouse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """Metadata of one partition, from the catalogue alone.
+
+    `token` changes whenever the content may have changed; equal tokens mean equal content.
+    """
+
+    day: date | None
+    rows: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableInfo:
+    """A row of `ray-backfill tables`."""
+
+    name: str
+    rows: int
+    partitions: int
+    first: date | None
+    last: date | None
+    changed_at: datetime | None
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One entry of a table's history, newest first in a listing."""
+
+    version: int
+    at: datetime
+    operation: str
+    detail: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """One date's rows, written and not yet visible. Plain data: it crosses processes.
+
+    `handle` is the warehouse's own (a file with its size and statistics; a write stream).
+    """
+
+    day: date
+    rows: int
+    bytes: int
+    handle: Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One atomic commit."""
+
+    version: str
+    dates: tuple[date, ...]
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to publish to one table until `expires_at`, renewed by its holder."""
+
+    table: str
+    run_id: str
+    epoch: int
+    expires_at: datetime
+
+
+class Warehouse(Protocol):
+    """Implemented by the lake (Delta tables in a folder or object store)."""
+
+    @property
+    def uri(self) -> str: ...
+
+    # -- reading ---------------------------------------------------------------------------
+    def exists(self, table: str) -> bool: ...
+
+    def tables(self) -> list[TableInfo]:
+        """Every table of the warehouse, by name."""
+
+    def partitions(self, table: Table) -> list[Partition]:
+        """Metadata of every partition, by date; one entry with `day=None` for a table without.
+
+        Raises `TableNotFoundError`.
+        """
+
+    def read(
+        self, table: Table, columns: Sequence[str], dates: DateRange | Sequence[date] | None = None
+    ) -> pa.Table:
+        """Exactly these columns in contract dtypes; only these dates where given.
+
+        A column of the contract that the stored table lacks comes as NULLs where it is
+        optional or nullable. Raises `TableNotFoundError`; `ContractError` for a required
+        column that is absent or of another type, with table and column; `WarehouseError` for
+        a file that cannot be read, with its path and date.
+        """
+
+    # -- raw tables ------------------------------------------------------------------------
+    def append(self, table: Table, rows: pa.Table, *, replace_dates: bool = False) -> Published:
+        """Add rows in one commit, creating the table where it is absent.
+
+        `replace_dates`: the dates that occur in `rows` hold only these rows afterwards (a table
+        without partitions is replaced whole).
+        """
+
+    # -- output tables ---------------------------------------------------------------------
+    def ensure(self, table: Table) -> None:
+        """Create the output table, or add its new nullable columns.
+
+        Raises `ContractError` with the difference for anything else.
+        """
+
+    def stage(self, table: Table, rows: pa.Table, *, run_id: str, task: str) -> list[Staged]:
+        """Write the rows of each date where no reader looks. `task` names span and attempt."""
+
+    def publish(
+        self, table: Table, staged: Sequence[Staged], *, remove: Sequence[date], lease: Lease
+    ) -> Published:
+        """Replace exactly the staged dates, and empty the dates of `remove`, in one commit.
+
+        Raises `LeaseLostError` where the lease is no longer this run's.
+        """
+
+    def sweep(self, table: Table, *, ended_runs: Sequence[str], older_than: datetime) -> int:
+        """Delete staged files of ended runs that no version of the table ever named."""
+
+    def history(self, table: str) -> list[Version]: ...
+
+    def restore(self, table: str, version: int) -> Published: ...
+
+    # -- leases ----------------------------------------------------------------------------
+    def acquire_lease(self, table: Table, run_id: str, *, seconds: int, steal: bool) -> Lease:
+        """Raises `LeaseHeldError`, naming the run that holds it."""
+
+    def renew_lease(self, lease: Lease, *, seconds: int) -> Lease:
+        """Raises `LeaseLostError`."""
+
+    def release_lease(self, lease: Lease) -> None: ...
+
+    # -- small objects ---------------------------------------------------------------------
+    def put_object(self, key: str, data: bytes) -> None: ...
+
+    def get_object(self, key: str) -> bytes | None: ...
+
+    def list_objects(self, prefix: str) -> list[str]: ...
