@@ -1,0 +1,48 @@
+"""The command line: one module a group of commands, one console that prints."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.metadata import entry_points
+
+import typer
+
+from ray_backfill.errors import BackfillError
+
+__all__ = ["build", "main"]
+
+_GROUPS = ("plan", "run", "watch", "coverage", "tables", "describe")
+COMMANDS = "ray_backfill.commands"
+"""Entry points of this group add their `typer.Typer` app to the command line."""
+
+
+def build() -> typer.Typer:
+    """The whole command line: the engine's groups and those that installed packages add."""
+    app = typer.Typer(
+        name="ray-backfill",
+        help="Recompute date-partitioned tables: planned by content, fanned out on Ray, "
+        "published atomically.",
+        no_args_is_help=True,
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for group in _GROUPS:
+        app.add_typer(import_module(f"ray_backfill.cli.{group}").app)
+    for entry in sorted(entry_points(group=COMMANDS), key=lambda e: e.name):
+        app.add_typer(entry.load())
+    return app
+
+
+def main() -> None:
+    """Entry point of the `ray-backfill` script; ends with the exit code of the outcome."""
+    try:
+        build()()
+    except BackfillError as problem:
+        from ray_backfill.cli import console
+
+        console.error(problem)
+        sys.exit(problem.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,56 @@
+"""The fingerprint of a date: one readable text that names every input view and its digest."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from ray_backfill.calendar import DateRange, Season
+from ray_backfill.digest import NOTHING, combine, partition_digests
+from ray_backfill.job import Context, Frames, Job, View
+
+__all__ = ["Digests", "changed_views", "fingerprints", "view_digests"]
+
+Digests = Mapping[str, Mapping[date | None, str]]
+"""View name -> date (None for a view without dates) -> digest of its rows."""
+
+
+def view_digests(job: Job, view: View, frames: Frames, context: Context) -> dict[date | None, str]:
+    """Digest of each date of a view, from the frames that a computation reads."""
+    partition = None if view.window.kind == "always" else job.output.partition
+    return partition_digests(view.rows(frames, context), partition)
+
+
+def fingerprints(
+    job: Job, digests: Digests, days: Sequence[date], seasons: Sequence[Season]
+) -> dict[date, str]:
+    """`view=digest;view=digest` of each day, in the order of the job's views."""
+    parts: dict[date, list[str]] = {day: [] for day in days}
+    for view in job.views:
+        found = digests[view.name]
+        listed = sorted(day for day in found if day is not None)
+        seen: dict[DateRange, str] = {}
+        for day in days:
+            bounds = view.window.bounds(day, seasons)
+            if bounds is None:
+                digest = found.get(None, NOTHING)
+            elif bounds in seen:
+                digest = seen[bounds]
+            else:
+                inside = listed[bisect_left(listed, bounds.start) : bisect_left(listed, bounds.end)]
+                digest = seen[bounds] = combine((d, found[d]) for d in inside)
+            parts[day].append(f"{view.name}={digest}")
+    return {day: ";".join(texts) for day, texts in parts.items()}
+
+
+def changed_views(before: str, after: str) -> tuple[str, ...]:
+    """Names of the views whose digests differ between two fingerprints."""
+    old, new = _parse(before), _parse(after)
+    names = [*new, *(name for name in old if name not in new)]
+    return tuple(name for name in names if old.get(name) != new.get(name))
+
+
+def _parse(fingerprint: str) -> dict[str, str]:
+    pairs = (part.partition("=") for part in fingerprint.split(";") if part)
+    return {name: digest for name, _, digest in pairs}

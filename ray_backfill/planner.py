@@ -1,0 +1,237 @@
+"""The plan: which dates need work, and why. A pure function of facts.
+
+The same function serves `plan` and `run`, so that what is shown is what is done.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import groupby
+from math import ceil
+
+from ray_backfill.calendar import Season
+from ray_backfill.fingerprint import changed_views
+from ray_backfill.job import Calendar, DateState, Day
+
+__all__ = ["Attempt", "Decision", "Facts", "Plan", "Span", "Stamp", "decide", "make_spans", "pick"]
+
+SELECTIONS = ("missing", "stale", "failed", "blocked", "all")
+_SHORTEST_SPAN = 42
+"""Dates; a shorter span would read more look-back than it computes."""
+_SPANS_PER_WORKER = 3
+"""Enough to even out, few enough that look-back is not read again and again."""
+_MOST_ROWS = 200_000
+"""Expected rows of a span at most: what a worker holds in memory at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What the output says of one of its dates. `mixed`: its rows do not agree."""
+
+    fingerprint: str
+    code_version: str
+    job_options: str
+    rows: int
+    computed_at: datetime | None = None
+    mixed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The outcome of the last attempt at a date, where it was not published.
+
+    `kind` is `data` (the input must change), `code`, or `infrastructure`.
+    """
+
+    outcome: str
+    kind: str
+    message: str
+    fingerprint: str = ""
+    code_version: str = ""
+    job_options: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that a plan is made of. `today` never enters: a plan depends on data alone."""
+
+    calendar: Calendar
+    fingerprints: Mapping[date, str]
+    stamps: Mapping[date, Stamp]
+    attempts: Mapping[date, Attempt]
+    code_version: str
+    job_options: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One date: its state, why, and what a run would do with it.
+
+    `action` is `compute`, `remove` (its rows belong to nothing any more) or None.
+    `code_alone`: stale, and by nothing but the code. `known_bad`: the last attempt failed for
+    exactly these inputs and this code, so that trying again is useless.
+    """
+
+    day: date
+    state: DateState
+    reason: str
+    season: str = ""
+    action: str | None = None
+    expected_rows: int = 0
+    fingerprint: str = ""
+    views: tuple[str, ...] = ()
+    code_alone: bool = False
+    known_bad: bool = False
+    attempt: Attempt | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Dates of one season that one task computes together."""
+
+    id: str
+    season: str
+    days: tuple[date, ...]
+    expected_rows: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every decision in the asked range, and the spans of those that are selected."""
+
+    job: str
+    code_version: str
+    job_options: str
+    decisions: tuple[Decision, ...]
+    off_days: int
+    selected: tuple[Decision, ...]
+    spans: tuple[Span, ...]
+    seasons: tuple[Season, ...]
+
+    @property
+    def removals(self) -> tuple[date, ...]:
+        return tuple(d.day for d in self.selected if d.action == "remove")
+
+    def counts(self) -> dict[str, int]:
+        """State -> number of dates, off-days included."""
+        found = Counter(d.state.value for d in self.decisions)
+        return {s.value: self.off_days if s == "no_games" else found[s.value] for s in DateState}
+
+
+def decide(facts: Facts, days: Iterable[date]) -> list[Decision]:
+    """A decision for each day that the calendar or the output knows; off-days give none."""
+    known = set(facts.calendar.days) | set(facts.stamps)
+    return [_decide(facts, day) for day in sorted(known & set(days))]
+
+
+def _decide(facts: Facts, day: date) -> Decision:
+    entry = facts.calendar.days.get(day) or Day(day, DateState.NO_GAMES, "nothing is due")
+    stamp = facts.stamps.get(day)
+    season = facts.calendar.season(day)
+    if entry.state is not None:
+        return _not_due(entry, stamp, season.name if season else "")
+    fingerprint = facts.fingerprints.get(day, "")
+    state, reason, views, code_alone = _compare(facts, stamp, fingerprint)
+    attempt = facts.attempts.get(day) if state != DateState.COMPLETE else None
+    known_bad = (
+        attempt is not None
+        and attempt.kind == "data"
+        and (attempt.fingerprint, attempt.code_version, attempt.job_options)
+        == (fingerprint, facts.code_version, facts.job_options)
+    )
+    return Decision(
+        day=day,
+        state=state,
+        reason=f"{reason}; last attempt {attempt.outcome}: {attempt.message}"
+        if attempt
+        else reason,
+        season=season.name if season else "",
+        action="compute",
+        expected_rows=entry.expected_rows,
+        fingerprint=fingerprint,
+        views=views,
+        code_alone=code_alone,
+        known_bad=known_bad,
+        attempt=attempt,
+        notes=entry.notes,
+    )
+
+
+def _not_due(entry: Day, stamp: Stamp | None, season: str) -> Decision:
+    assert entry.state is not None
+    if stamp is not None and entry.state in (DateState.NO_GAMES, DateState.BY_DESIGN):
+        return Decision(
+            day=entry.day,
+            state=DateState.STALE,
+            reason=f"its {stamp.rows} rows belong to nothing any more: {entry.reason}",
+            season=season,
+            action="remove",
+            notes=entry.notes,
+        )
+    return Decision(entry.day, entry.state, entry.reason, season, notes=entry.notes)
+
+
+def _compare(
+    facts: Facts, stamp: Stamp | None, fingerprint: str
+) -> tuple[DateState, str, tuple[str, ...], bool]:
+    """State, reason, changed views, and whether nothing but the code changed."""
+    if stamp is None:
+        return DateState.MISSING, "no output yet", (), False
+    views = changed_views(stamp.fingerprint, fingerprint)
+    reasons = []
+    if views:
+        reasons.append(f"changed: {', '.join(views)}")
+    if stamp.code_version != facts.code_version:
+        reasons.append(f"code {stamp.code_version} → {facts.code_version}")
+    if stamp.job_options != facts.job_options:
+        reasons.append(f"options {stamp.job_options} → {facts.job_options}")
+    if stamp.mixed:
+        reasons.append("its rows carry different stamps")
+    if not reasons:
+        return DateState.COMPLETE, "up to date", (), False
+    code_alone = len(reasons) == 1 and stamp.code_version != facts.code_version
+    return DateState.STALE, "; ".join(reasons), views, code_alone
+
+
+def pick(decisions: Iterable[Decision], select: Sequence[str]) -> list[Decision]:
+    """The decisions that a run takes: those that can be acted on and are asked for.
+
+    `missing` and `stale` leave out dates that failed for exactly these inputs and this code;
+    `failed` takes them, `all` takes every due date, complete ones too.
+    """
+    asked = set(select)
+    return [d for d in decisions if d.action and _asked(d, asked)]
+
+
+def _asked(decision: Decision, asked: set[str]) -> bool:
+    if "all" in asked or ("failed" in asked and decision.attempt is not None):
+        return True
+    return decision.state.value in asked and not decision.known_bad
+
+
+def make_spans(decisions: Sequence[Decision], workers: int) -> tuple[Span, ...]:
+    """Spans over the dates to compute: of one season each, in order, longest first.
+
+    Long spans read the look-back once; at least a few a worker, so that the work evens out.
+    """
+    todo = [d for d in decisions if d.action == "compute"]
+    target = max(_SHORTEST_SPAN, ceil(len(todo) / max(1, workers * _SPANS_PER_WORKER)))
+    spans: list[Span] = []
+    for season, group in groupby(todo, key=lambda d: d.season):
+        members = list(group)
+        by_rows = ceil(sum(d.expected_rows for d in members) / _MOST_ROWS)
+        parts = min(len(members), max(1, by_rows, ceil(len(members) / target)))
+        bounds = [round(n * len(members) / parts) for n in range(parts + 1)]
+        for low, high in zip(bounds, bounds[1:], strict=False):
+            spans.append(_span(season, members[low:high]))
+    return tuple(sorted(spans, key=lambda s: (-s.expected_rows, s.days)))
+
+
+def _span(season: str, members: Sequence[Decision]) -> Span:
+    days = tuple(d.day for d in members)
+    name = f"{days[0]}" if len(days) == 1 else f"{days[0]}..{days[-1]}"
+    return Span(name, season, days, sum(d.expected_rows for d in members))

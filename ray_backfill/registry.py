@@ -1,0 +1,89 @@
+"""Finds jobs: by the name of an entry point, or by `module:ATTRIBUTE`."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from ray_backfill.errors import UsageError
+
+if TYPE_CHECKING:
+    from ray_backfill.contract import Table
+    from ray_backfill.job import Job
+
+__all__ = ["GROUP", "find_table", "job_names", "load_job", "output_tables", "raw_tables"]
+
+GROUP = "ray_backfill.jobs"
+"""Installed packages add a job by an entry point of this group that names a `Job`."""
+
+
+def job_names() -> list[str]:
+    """Names of all installed jobs."""
+    return sorted({entry.name for entry in entry_points(group=GROUP)})
+
+
+@cache
+def load_job(spec: str) -> Job:
+    """The job of an entry point's name, or of `package.module:ATTRIBUTE`.
+
+    Raises `UsageError` where there is none, listing those that there are.
+    """
+    from ray_backfill.job import Job
+
+    if ":" in spec:
+        found = _import(spec)
+    else:
+        match = [entry for entry in entry_points(group=GROUP) if entry.name == spec]
+        if not match:
+            raise UsageError(
+                f"There is no job '{spec}'.",
+                hint=f"Installed jobs: {', '.join(job_names()) or 'none'}; "
+                "or give one as package.module:ATTRIBUTE.",
+            )
+        found = match[0].load()
+    if not isinstance(found, Job):
+        raise UsageError(f"'{spec}' is a {type(found).__name__}, not a ray_backfill.job.Job.")
+    return found
+
+
+def _import(spec: str) -> object:
+    module, _, attribute = spec.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(
+            f"The job '{spec}' cannot be imported: {error}.",
+            hint="Check the spelling, and that its folder is on PYTHONPATH.",
+        ) from error
+
+
+def _installed() -> list[Job]:
+    return [load_job(name) for name in job_names()]
+
+
+def output_tables() -> dict[str, Table]:
+    """Full name -> table (with its stamp) of every installed job's output."""
+    return {job.output.name: job.table for job in _installed()}
+
+
+def raw_tables() -> dict[str, Table]:
+    """Full name -> table of every input of the installed jobs that no job computes."""
+    outputs = output_tables()
+    found = {i.table.name: i.table for job in _installed() for i in job.inputs}
+    return {name: table for name, table in sorted(found.items()) if name not in outputs}
+
+
+def find_table(name: str) -> Table:
+    """A table by its full name or by its last part; raises `UsageError` listing those known."""
+    known = raw_tables() | output_tables()
+    hits = [t for full, t in known.items() if name in (full, full.partition(".")[2])]
+    if len(hits) != 1:
+        raise UsageError(
+            f"There is no table '{name}' that a job knows."
+            if not hits
+            else f"'{name}' names {len(hits)} tables.",
+            hint=f"Known tables: {', '.join(sorted(known))}.",
+        )
+    return hits[0]
