@@ -84,6 +84,21 @@ class Window:
         """All of an unpartitioned table."""
         return cls("always")
 
+    def describe(self) -> str:
+        """The window in words, with D for the date that is computed."""
+        if self.kind == "day":
+            first = f"D - {self.before}" if self.before else "D"
+            last = f"D + {self.ahead}" if self.ahead else "D"
+            return first if first == last else f"{first} … {last}"
+        if self.kind == "season_to_date":
+            last = f"D + {self.ahead}" if self.ahead else ("D" if self.upto_day else "before D")
+            return f"season start … {last}"
+        return {
+            "season": "the whole season",
+            "season_before": "the season before",
+            "always": "all of it",
+        }[self.kind]
+
     def bounds(self, day: date, seasons: Sequence[Season]) -> DateRange | None:
         """The dates that belong to the window of `day`; None for `always`.
 

@@ -66,9 +66,11 @@ def _encoded(column: pl.Series, name: str) -> pl.Series:
     elif dtype in (pl.Date, pl.Datetime, pl.Boolean, pl.Duration):
         value = column.to_physical().cast(pl.Int64).cast(pl.String)
     elif isinstance(dtype, pl.List):
-        value = column.cast(pl.List(pl.String)).list.eval(
-            pl.element().str.len_bytes().cast(pl.String) + ":" + pl.element()
-        ).list.join("") 
+        value = (
+            column.cast(pl.List(pl.String))
+            .list.eval(pl.element().str.len_bytes().cast(pl.String) + ":" + pl.element())
+            .list.join("")
+        )
         value = "[" + value + "]"
     else:
         value = column.cast(pl.String)

@@ -23,7 +23,8 @@ class BackfillError(Exception):
 
     exit_code = 1
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "") -> None:
+        # Both positional, so that the error survives pickling between processes.
         super().__init__(message, hint)
         self.message = message
         self.hint = hint

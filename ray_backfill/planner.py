@@ -9,14 +9,29 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from itertools import groupby
+from itertools import groupby, pairwise
 from math import ceil
 
 from ray_backfill.calendar import Season
+from ray_backfill.errors import UsageError
 from ray_backfill.fingerprint import changed_views
 from ray_backfill.job import Calendar, DateState, Day
 
-__all__ = ["Attempt", "Decision", "Facts", "Plan", "Span", "Stamp", "decide", "make_spans", "pick"]
+__all__ = [
+    "SELECTIONS",
+    "Attempt",
+    "Decision",
+    "Facts",
+    "Plan",
+    "Selection",
+    "Span",
+    "Stamp",
+    "asked_days",
+    "decide",
+    "make_plan",
+    "make_spans",
+    "pick",
+]
 
 SELECTIONS = ("missing", "stale", "failed", "blocked", "all")
 _SHORTEST_SPAN = 42
@@ -107,7 +122,6 @@ class Plan:
     code_version: str
     job_options: str
     decisions: tuple[Decision, ...]
-    off_days: int
     selected: tuple[Decision, ...]
     spans: tuple[Span, ...]
     seasons: tuple[Season, ...]
@@ -118,18 +132,18 @@ class Plan:
 
     def counts(self) -> dict[str, int]:
         """State -> number of dates, off-days included."""
-        found = Counter(d.state.value for d in self.decisions)
-        return {s.value: self.off_days if s == "no_games" else found[s.value] for s in DateState}
+        found = Counter(d.state for d in self.decisions)
+        return {state.value: found[state] for state in DateState}
 
 
 def decide(facts: Facts, days: Iterable[date]) -> list[Decision]:
-    """A decision for each day that the calendar or the output knows; off-days give none."""
-    known = set(facts.calendar.days) | set(facts.stamps)
-    return [_decide(facts, day) for day in sorted(known & set(days))]
+    """A decision for each day, in order; off-days too."""
+    return [_decide(facts, day) for day in sorted(set(days))]
 
 
 def _decide(facts: Facts, day: date) -> Decision:
-    entry = facts.calendar.days.get(day) or Day(day, DateState.NO_GAMES, "nothing is due")
+    off = Day(day, DateState.NO_GAMES, "off-day: nothing is scheduled")
+    entry = facts.calendar.days.get(day, off)
     stamp = facts.stamps.get(day)
     season = facts.calendar.season(day)
     if entry.state is not None:
@@ -226,7 +240,7 @@ def make_spans(decisions: Sequence[Decision], workers: int) -> tuple[Span, ...]:
         by_rows = ceil(sum(d.expected_rows for d in members) / _MOST_ROWS)
         parts = min(len(members), max(1, by_rows, ceil(len(members) / target)))
         bounds = [round(n * len(members) / parts) for n in range(parts + 1)]
-        for low, high in zip(bounds, bounds[1:], strict=False):
+        for low, high in pairwise(bounds):
             spans.append(_span(season, members[low:high]))
     return tuple(sorted(spans, key=lambda s: (-s.expected_rows, s.days)))
 
@@ -235,3 +249,57 @@ def _span(season: str, members: Sequence[Decision]) -> Span:
     days = tuple(d.day for d in members)
     name = f"{days[0]}" if len(days) == 1 else f"{days[0]}..{days[-1]}"
     return Span(name, season, days, sum(d.expected_rows for d in members))
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a command asks for; `end` is exclusive here. Filters narrow each other."""
+
+    seasons: tuple[str, ...] = ()
+    start: date | None = None
+    end: date | None = None
+    dates: tuple[date, ...] = ()
+    select: tuple[str, ...] = ("missing", "stale")
+
+
+def asked_days(facts: Facts, selection: Selection) -> list[date]:
+    """The days that a selection means: of seasons and of the output, or those named.
+
+    Raises `UsageError` for a season that the calendar does not have.
+    """
+    known = {season.name: season for season in facts.calendar.seasons}
+    for name in selection.seasons:
+        if name not in known:
+            raise UsageError(
+                f"There is no season '{name}'.",
+                hint=f"Seasons in the warehouse: {', '.join(known) or 'none'}.",
+            )
+    if selection.dates:
+        days = set(selection.dates)
+    else:
+        days = set(facts.stamps) | set(facts.calendar.days)
+        days.update(day for season in known.values() for day in season.range.days())
+    if selection.seasons:
+        chosen = [known[name].range for name in selection.seasons]
+        days = {day for day in days if any(day in r for r in chosen)}
+    return sorted(
+        day
+        for day in days
+        if (selection.start is None or day >= selection.start)
+        and (selection.end is None or day < selection.end)
+    )
+
+
+def make_plan(job: str, facts: Facts, selection: Selection, workers: int) -> Plan:
+    """Decisions for the asked days, those selected, and their spans."""
+    decisions = decide(facts, asked_days(facts, selection))
+    selected = pick(decisions, selection.select)
+    return Plan(
+        job=job,
+        code_version=facts.code_version,
+        job_options=facts.job_options,
+        decisions=tuple(decisions),
+        selected=tuple(selected),
+        spans=make_spans(selected, workers),
+        seasons=facts.calendar.seasons,
+    )

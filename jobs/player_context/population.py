@@ -1,0 +1,70 @@
+"""Who gets a row (domain.md §4)."""
+
+from __future__ import annotations
+
+import polars as pl
+
+__all__ = ["ROSTER_DAYS", "people_of"]
+
+ROSTER_DAYS = 30
+
+
+def people_of(sides: pl.DataFrame, box: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
+    """The players of the games in `sides`, sorted by `game_date`, `player_lookup`.
+
+    `box`: gamebook rows that belong to counting games, at least of the dates of `sides`;
+    `earlier`: such rows of the 30 days before every date that may need a roster.
+    Gives `game_date`, `player_lookup`, `player_name`, `team_abbr`, `population`.
+
+    It is decided per game: one with gamebook rows gives those; one without, that is not final,
+    gives the players whose latest row within the 30 days before is for one of its teams; a final
+    game without box scores gives nobody.
+    """
+    key = ["game_date", "team_abbr"]
+    columns = ["game_date", "player_lookup", "player_name", "team_abbr"]
+    booked = box.join(sides.select(key), on=key, how="semi").select(columns)
+    has_box = booked.select(key).unique()
+    open_sides = _without_box(sides, has_box).filter(pl.col("status") != 3)
+    people = booked.with_columns(pl.lit("gamebook").alias("population"))
+    if not open_sides.is_empty():
+        roster = _roster(open_sides.select(key), earlier.select(columns))
+        roster = roster.join(booked, on=["game_date", "player_lookup"], how="anti")
+        people = pl.concat([people, roster.with_columns(pl.lit("roster").alias("population"))])
+    return people.with_columns(
+        pl.coalesce("player_name", "player_lookup").alias("player_name")
+    ).sort("game_date", "player_lookup")
+
+
+def missing_games(sides: pl.DataFrame, box: pl.DataFrame) -> pl.DataFrame:
+    """Home sides of the final games without a gamebook row."""
+    has_box = box.select("game_date", "team_abbr").unique()
+    return _without_box(sides, has_box).filter(pl.col("is_home") & (pl.col("status") == 3))
+
+
+def _without_box(sides: pl.DataFrame, has_box: pl.DataFrame) -> pl.DataFrame:
+    """The sides of games that neither team has a gamebook row of."""
+    own = sides.join(has_box, on=["game_date", "team_abbr"], how="anti")
+    return own.join(
+        has_box,
+        left_on=["game_date", "opponent"],
+        right_on=["game_date", "team_abbr"],
+        how="anti",
+    )
+
+
+def _roster(sides: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
+    """Players whose latest row in [D - 30, D) is for a team of `sides` on D."""
+    back = pl.col("day").dt.offset_by(f"-{ROSTER_DAYS}d")
+    days = sides.select(pl.col("game_date").alias("day")).unique()
+    # Both sides of the cross join are cut to dates that can meet: it stays small in a season
+    # whose second half has not been played.
+    days = days.filter(back <= earlier["game_date"].max())
+    earlier = earlier.filter(pl.col("game_date") >= days.select(back.min()).item())
+    latest = (
+        days.join(earlier, how="cross")
+        .filter((pl.col("game_date") < pl.col("day")) & (pl.col("game_date") >= back))
+        .filter(pl.col("game_date") == pl.col("game_date").max().over("day", "player_lookup"))
+    )
+    return latest.select(
+        pl.col("day").alias("game_date"), "player_lookup", "player_name", "team_abbr"
+    ).join(sides, on=["game_date", "team_abbr"], how="semi")

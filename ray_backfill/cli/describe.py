@@ -1,0 +1,121 @@
+"""`ray-backfill jobs` and `describe`: what can be computed, and what each column means."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ray_backfill.cli import console
+from ray_backfill.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from ray_backfill.contract import Table
+    from ray_backfill.job import Job
+
+app = typer.Typer()
+
+
+@app.command()
+def jobs(as_json: JsonOption = False) -> None:
+    """List the installed jobs."""
+    from ray_backfill.registry import job_names, load_job
+
+    found = [load_job(name) for name in job_names()]
+    rows = [(job.name, job.output.name, job.description) for job in found]
+    if as_json:
+        console.json_out([dict(zip(("job", "table", "description"), r, strict=True)) for r in rows])
+    else:
+        console.table("", ["job", "table", "description"], rows)
+
+
+@app.command()
+def describe(
+    name: str = typer.Argument(help="A job or a table."), as_json: JsonOption = False
+) -> None:
+    """Show what a job reads and writes, with the meaning of every column."""
+    from ray_backfill.registry import find_table, job_names, load_job
+
+    if name in job_names() or ":" in name:
+        job = load_job(name)
+        if as_json:
+            console.json_out(_job_json(job))
+        else:
+            _print_job(job)
+            _print_columns(job.table)
+        return
+    table = find_table(name)
+    if as_json:
+        console.json_out(_table_json(table))
+    else:
+        _print_columns(table)
+
+
+def _print_job(job: Job) -> None:
+    console.note(f"{job.name}: {job.description}")
+    console.table(
+        "Inputs",
+        ["input", "table", "read from", "required"],
+        [(i.name, i.table.name, i.window.describe(), i.required) for i in job.inputs],
+    )
+    console.table(
+        "Views that decide staleness",
+        ["view", "inputs", "dates"],
+        [(v.name, ", ".join(v.inputs), v.window.describe()) for v in job.views],
+    )
+    options = [(f.name, f.type, f.default, f.metadata.get("help", "")) for f in fields(job.options)]
+    if options:
+        console.table("Options", ["option", "type", "default", "meaning"], options)
+
+
+def _print_columns(table: Table) -> None:
+    title = f"{table.name}: {table.description}"
+    if table.partition:
+        title += f" Partition {table.partition}; key {', '.join(table.key) or 'none'}."
+    console.table(
+        title,
+        ["column", "type", "null", "meaning"],
+        [(c.name, c.kind.value, c.nullable, c.description) for c in table.columns],
+    )
+
+
+def _table_json(table: Table) -> dict[str, Any]:
+    return {
+        "table": table.name,
+        "description": table.description,
+        "partition": table.partition,
+        "key": table.key,
+        "cluster": table.cluster,
+        "columns": [asdict(column) for column in table.columns],
+    }
+
+
+def _job_json(job: Job) -> dict[str, Any]:
+    return {
+        "job": job.name,
+        "description": job.description,
+        "inputs": [
+            {
+                "input": i.name,
+                "table": i.table.name,
+                "columns": i.columns,
+                "window": i.window.describe(),
+                "required": i.required,
+            }
+            for i in job.inputs
+        ],
+        "views": [
+            {"view": v.name, "inputs": v.inputs, "window": v.window.describe()} for v in job.views
+        ],
+        "options": [
+            {
+                "option": f.name,
+                "type": str(f.type),
+                "default": f.default,
+                "help": f.metadata.get("help", ""),
+            }
+            for f in fields(job.options)
+        ],
+        "output": _table_json(job.table),
+    }

@@ -1,0 +1,178 @@
+"""`ray-backfill plan`: which dates need work, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ray_backfill.cli import console
+from ray_backfill.cli.options import JsonOption, WarehouseOption
+from ray_backfill.cli.select import (
+    DatesOption,
+    EndOption,
+    JobArgument,
+    JobOptionsOption,
+    SeasonOption,
+    SelectOption,
+    StartOption,
+    facts_of,
+    selection_of,
+)
+
+if TYPE_CHECKING:
+    from ray_backfill.planner import Decision, Plan
+
+app = typer.Typer()
+
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Processes. [default: the cores]")
+]
+
+
+@app.command()
+def plan(
+    job: JobArgument,
+    warehouse: WarehouseOption = "./lake",
+    season: SeasonOption = None,
+    start_date: StartOption = None,
+    end_date: EndOption = None,
+    dates: DatesOption = None,
+    select: SelectOption = None,
+    option: JobOptionsOption = None,
+    workers: WorkersOption = None,
+    dates_only: Annotated[
+        bool, typer.Option("--dates-only", help="List each date with its state and reason.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show which dates need work and why; changes nothing."""
+    from ray_backfill.engine.report import past_rate
+    from ray_backfill.planner import make_plan
+    from ray_backfill.registry import load_job
+    from ray_backfill.warehouse import open_warehouse
+
+    selection = selection_of(season, start_date, end_date, dates, select)
+    loaded, house = load_job(job), open_warehouse(warehouse)
+    found = make_plan(job, facts_of(house, loaded, option), selection, workers or cores())
+    if as_json:
+        console.json_out(plan_json(found, past_rate(house, job)))
+    elif dates_only:
+        _print_dates(found, show_off_days=bool(dates))
+    else:
+        _print_plan(found, past_rate(house, job))
+
+
+def cores() -> int:
+    """CPUs that this process may use."""
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def plan_json(plan: Plan, rate: float | None) -> dict[str, Any]:
+    """The whole plan as plain data."""
+    return {
+        "job": plan.job,
+        "code_version": plan.code_version,
+        "job_options": plan.job_options,
+        "states": plan.counts(),
+        "selected": len(plan.selected),
+        "expected_rows": sum(d.expected_rows for d in plan.selected),
+        "estimated_seconds": _estimate(plan, rate),
+        "spans": [asdict(span) for span in plan.spans],
+        "dates": [
+            {
+                "date": d.day,
+                "season": d.season,
+                "state": d.state.value,
+                "reason": d.reason,
+                "views": d.views,
+                "action": d.action,
+                "expected_rows": d.expected_rows,
+                "last_attempt": d.attempt and d.attempt.outcome,
+                "selected": d in set(plan.selected),
+                "notes": d.notes,
+            }
+            for d in plan.decisions
+            if d.state != "no_games"
+        ],
+    }
+
+
+def _print_plan(plan: Plan, rate: float | None) -> None:
+    console.table(
+        f"{plan.job}, code {plan.code_version}, options {plan.job_options}",
+        ["state", "dates", "planned", "expected rows", "reason"],
+        _state_rows(plan),
+        right=["dates", "planned", "expected rows"],
+    )
+    if plan.spans:
+        console.table(
+            "Spans",
+            ["season", "from", "to", "dates", "expected rows"],
+            [(s.season, s.days[0], s.days[-1], len(s.days), s.expected_rows) for s in plan.spans],
+            right=["dates", "expected rows"],
+        )
+    rows = sum(d.expected_rows for d in plan.selected)
+    if not plan.selected:
+        console.note("Nothing to do.")
+        return
+    seconds = _estimate(plan, rate)
+    took = f"about {seconds:,.0f} s by past runs" if seconds else "no past run to judge by"
+    console.note(f"To run: {len(plan.selected):,} dates, {rows:,} rows expected; {took}.")
+
+
+def _state_rows(plan: Plan) -> list[tuple[object, ...]]:
+    chosen = set(plan.selected)
+    rows: list[tuple[object, ...]] = []
+    for state in plan.counts():
+        members = [d for d in plan.decisions if d.state == state]
+        reasons = Counter(_reason(d) for d in members)
+        for reason, count in reasons.most_common():
+            group = [d for d in members if _reason(d) == reason]
+            picked = [d for d in group if d in chosen]
+            first, last = group[0].day, group[-1].day
+            where = f"{first}" if count == 1 else f"{first} … {last}"
+            rows.append(
+                (
+                    state,
+                    count,
+                    len(picked) or None,
+                    sum(d.expected_rows for d in picked) or None,
+                    f"{reason}: {where}",
+                )
+            )
+    return rows
+
+
+def _reason(decision: Decision) -> str:
+    return decision.reason
+
+
+def _estimate(plan: Plan, rate: float | None) -> float | None:
+    rows = sum(d.expected_rows for d in plan.selected)
+    return round(rows / rate, 1) if rate and rows else None
+
+
+def _print_dates(plan: Plan, *, show_off_days: bool) -> None:
+    chosen = set(plan.selected)
+    console.table(
+        "",
+        ["date", "season", "state", "planned", "rows", "reason"],
+        [
+            (
+                d.day,
+                d.season,
+                d.state.value,
+                d in chosen,
+                d.expected_rows or None,
+                "; ".join([d.reason, *d.notes]),
+            )
+            for d in plan.decisions
+            if show_off_days or d.state != "no_games"
+        ],
+        right=["rows"],
+    )

@@ -1,0 +1,235 @@
+"""`ray-backfill run`: compute and publish the dates of a plan."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ray_backfill.cli import console
+from ray_backfill.cli.options import JsonOption, WarehouseOption
+from ray_backfill.cli.plan import WorkersOption, cores
+from ray_backfill.cli.select import (
+    DatesOption,
+    EndOption,
+    JobArgument,
+    JobOptionsOption,
+    SeasonOption,
+    SelectOption,
+    StartOption,
+    facts_of,
+    selection_of,
+)
+from ray_backfill.errors import RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from ray_backfill.engine.driver import Driver, Switch
+    from ray_backfill.engine.report import Report
+    from ray_backfill.engine.runs import RunOptions
+    from ray_backfill.planner import Plan, Selection
+
+app = typer.Typer()
+
+_LISTED = 20
+
+
+@app.command()
+def run(
+    job: JobArgument,
+    warehouse: WarehouseOption = "./lake",
+    season: SeasonOption = None,
+    start_date: StartOption = None,
+    end_date: EndOption = None,
+    dates: DatesOption = None,
+    select: SelectOption = None,
+    option: JobOptionsOption = None,
+    workers: WorkersOption = None,
+    no_parallel: Annotated[
+        bool, typer.Option("--no-parallel", help="The same steps in this process, without Ray.")
+    ] = False,
+    address: Annotated[
+        str | None,
+        typer.Option("--address", help="A running Ray cluster. [default: start one here]"),
+    ] = None,
+    max_dates: Annotated[
+        int, typer.Option("--max-dates", min=1, help="Refuse to plan more dates than this.")
+    ] = 500,
+    batch: Annotated[
+        int, typer.Option("--batch", min=1, help="Dates that are published in one commit.")
+    ] = 28,
+    verify: Annotated[
+        int,
+        typer.Option(
+            "--verify",
+            min=0,
+            help="Compute this many of the dates that are stale by code alone; where they come "
+            "out equal, stamp the others anew instead of computing them.",
+        ),
+    ] = 0,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Blocked dates make the exit code 1.")
+    ] = False,
+    steal_lease: Annotated[
+        bool,
+        typer.Option(
+            "--steal-lease",
+            help="Take the table from the run that holds it; that run publishes nothing more.",
+        ),
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compute and publish the dates that need it, and report.
+
+    Exit codes: 0 all published or nothing to do; 1 some dates failed or were quarantined;
+    2 bad usage; 3 refused; 130 cancelled.
+    """
+    from ray_backfill.engine.runs import RunOptions
+    from ray_backfill.planner import make_plan
+    from ray_backfill.registry import load_job
+    from ray_backfill.warehouse import open_warehouse
+
+    if no_parallel and (address or workers):
+        raise UsageError("--no-parallel works in this process: it takes no --workers or --address.")
+    selection = selection_of(season, start_date, end_date, dates, select)
+    loaded, house = load_job(job), open_warehouse(warehouse)
+    count = 1 if no_parallel else workers or cores()
+    plan = make_plan(job, facts_of(house, loaded, option), selection, count)
+    _refuse_too_many(plan, selection, max_dates)
+    options = RunOptions(
+        job=job,
+        workers=count,
+        parallel=not no_parallel,
+        address=address,
+        batch=batch,
+        strict=strict,
+        steal_lease=steal_lease,
+        verify=verify,
+    )
+    report = carry_out(house, loaded, plan, options, quiet=quiet)
+    if as_json:
+        console.json_out(asdict(report))
+    else:
+        print_report(report)
+    raise typer.Exit(report.exit_code)
+
+
+def _refuse_too_many(plan: Plan, selection: Selection, most: int) -> None:
+    count = len(plan.selected)
+    if count <= most:
+        return
+    first, last = plan.selected[0].day, plan.selected[-1].day
+    raise RefusedError(
+        f"{count:,} dates are planned ({first} … {last}), more than --max-dates {most}.",
+        hint="If that is what you mean, run: "
+        f"ray-backfill run {plan.job} {_typed(selection)}--max-dates {count}",
+    )
+
+
+def _typed(selection: Selection) -> str:
+    """The selection as it would be typed."""
+    from datetime import timedelta
+
+    parts = [f"--season {name}" for name in selection.seasons]
+    if selection.start:
+        parts.append(f"--start-date {selection.start}")
+    if selection.end:
+        parts.append(f"--end-date {selection.end - timedelta(1)}")
+    if selection.dates:
+        parts.append(f"--dates {','.join(map(str, selection.dates))}")
+    if selection.select != ("missing", "stale"):
+        parts.append(f"--select {','.join(selection.select)}")
+    return "".join(f"{part} " for part in parts)
+
+
+def carry_out(house: Any, job: Any, plan: Plan, options: RunOptions, *, quiet: bool) -> Report:
+    """Execute a plan with progress on stderr, and a gentle first Ctrl-C."""
+    from ray_backfill.cli.display import shown
+    from ray_backfill.engine.driver import Switch
+    from ray_backfill.engine.runs import execute
+
+    switch = Switch()
+
+    @contextmanager
+    def watch(driver: Driver) -> Iterator[None]:
+        with shown(driver.progress, quiet=quiet):
+            yield
+
+    with _gentle(switch):
+        return execute(house, job, plan, options, switch, watch)
+
+
+@contextmanager
+def _gentle(switch: Switch) -> Iterator[None]:
+    """The first SIGINT or SIGTERM stops gently, the second at once."""
+
+    def on_signal(number: int, frame: object) -> None:
+        if switch.off:
+            raise KeyboardInterrupt
+        switch.off = True
+        console.note("Stopping: running spans finish. Again to stop at once.")
+
+    before = {s: signal.signal(s, on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def print_report(report: Report) -> None:
+    """The end report: numbers to stdout, each problem with its date and reason."""
+    console.table(
+        f"Run {report.run_id} of {report.job} → {report.table}",
+        ["", ""],
+        [
+            ("published", f"{len(report.published):,} dates, {report.rows:,} rows"),
+            *_some("removed", report.removed),
+            *_some("stamped anew", report.restamped),
+            *_some("failed", report.failed),
+            *_some("quarantined", report.quarantined),
+            *_some("quarantined before", report.known_bad),
+            *_some("blocked", report.blocked),
+            *_some("not started", report.not_started),
+            ("seconds", f"{report.seconds:.1f} ({_stages(report)})"),
+            ("workers", f"{report.workers}, peak {report.peak_worker_bytes / 2**20:,.0f} MiB each"),
+        ],
+    )
+    _print_problems(report)
+    if report.unmatched:
+        console.table(
+            "Input rows that matched nothing",
+            ["table", "source", "why", "rows"],
+            [(u["table"], u["source"], u["why"], u["rows"]) for u in report.unmatched[:_LISTED]],
+            right=["rows"],
+        )
+        if len(report.unmatched) > _LISTED:
+            console.note(f"… and {len(report.unmatched) - _LISTED} more kinds, in the JSON report.")
+    console.note(f"{report.verdict} (exit {report.exit_code})")
+
+
+def _some(label: str, found: Sequence[str] | dict[str, str]) -> list[tuple[str, str]]:
+    return [(label, f"{len(found):,} dates")] if found else []
+
+
+def _stages(report: Report) -> str:
+    return ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in report.stages.items())
+
+
+def _print_problems(report: Report) -> None:
+    kinds = {
+        "failed": report.failed,
+        "quarantined": report.quarantined,
+        "quarantined before": report.known_bad,
+        "blocked": report.blocked,
+        "note": {day: "; ".join(notes) for day, notes in report.notes.items()},
+    }
+    rows = [(kind, day, why) for kind, found in kinds.items() for day, why in found.items()]
+    if rows:
+        console.table("Dates to look at", ["what", "date", "why"], rows[:_LISTED])
+    if len(rows) > _LISTED:
+        console.note(f"… and {len(rows) - _LISTED} more, in the JSON report.")

@@ -1,0 +1,102 @@
+"""From what was typed to a survey and a plan; shared by `plan`, `run` and `coverage`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ray_backfill.calendar import parse_date
+from ray_backfill.errors import UsageError
+
+if TYPE_CHECKING:
+    from ray_backfill.job import Job
+    from ray_backfill.planner import Facts, Selection
+    from ray_backfill.warehouse import Warehouse
+
+__all__ = [
+    "DatesOption",
+    "EndOption",
+    "JobArgument",
+    "JobOptionsOption",
+    "SeasonOption",
+    "SelectOption",
+    "StartOption",
+    "facts_of",
+    "selection_of",
+]
+
+JobArgument = Annotated[
+    str, typer.Argument(help="A job's name, or package.module:ATTRIBUTE of one.", metavar="JOB")
+]
+SeasonOption = Annotated[
+    list[str] | None, typer.Option("--season", help="A season, like 2025-26. Repeatable.")
+]
+StartOption = Annotated[str | None, typer.Option("--start-date", help="First date (YYYY-MM-DD).")]
+EndOption = Annotated[
+    str | None, typer.Option("--end-date", help="Last date, inclusive (YYYY-MM-DD).")
+]
+DatesOption = Annotated[
+    list[str] | None,
+    typer.Option("--dates", help="Dates, separated by commas. Repeatable."),
+]
+SelectOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--select",
+        help="missing, stale, failed, blocked or all; repeatable or separated by commas. "
+        "[default: missing,stale]",
+    ),
+]
+JobOptionsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-o",
+        "--option",
+        help="A job option, name=value; remembered by the warehouse. Repeatable.",
+    ),
+]
+
+
+def selection_of(
+    seasons: Sequence[str] | None = None,
+    start: str | None = None,
+    end: str | None = None,
+    dates: Sequence[str] | None = None,
+    select: Sequence[str] | None = None,
+) -> Selection:
+    """The selection of the usual options; raises `UsageError` for what cannot be meant."""
+    from ray_backfill.planner import SELECTIONS, Selection
+
+    first = parse_date(start) if start else None
+    last = parse_date(end) if end else None
+    if first and last and first > last:
+        raise UsageError(
+            f"The range is empty: {first} is after {last}.",
+            hint="--end-date is inclusive; it must not be before --start-date.",
+        )
+    asked = tuple(_split(select)) or ("missing", "stale")
+    unknown = [name for name in asked if name not in SELECTIONS]
+    if unknown:
+        raise UsageError(f"'{unknown[0]}' cannot be selected.", hint=f"One of {SELECTIONS}.")
+    return Selection(
+        seasons=tuple(seasons or ()),
+        start=first,
+        end=last + timedelta(1) if last else None,
+        dates=tuple(parse_date(text) for text in _split(dates)),
+        select=asked,
+    )
+
+
+def _split(texts: Sequence[str] | None) -> list[str]:
+    return [part.strip() for text in texts or () for part in text.split(",") if part.strip()]
+
+
+def facts_of(warehouse: Warehouse, job: Job, options: Sequence[str] | None) -> Facts:
+    """The facts under the remembered options with those given on top."""
+    from ray_backfill.engine.survey import survey
+    from ray_backfill.options import parse_options
+
+    return survey(warehouse, job, lambda base: parse_options(job, options or (), base))

@@ -1,0 +1,140 @@
+"""`ray-backfill status` and `watch`: runs seen from another terminal."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ray_backfill.cli import console
+from ray_backfill.cli.options import JsonOption, WarehouseOption
+from ray_backfill.errors import UsageError
+
+if TYPE_CHECKING:
+    from ray_backfill.engine.progress import Progress
+    from ray_backfill.warehouse import Warehouse
+
+app = typer.Typer()
+
+
+@app.command()
+def status(
+    warehouse: WarehouseOption = "./lake",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Newest runs to list.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """List runs, and the date states that the newest one found."""
+    from ray_backfill.engine.journal import read_journal, run_ids
+    from ray_backfill.engine.progress import fold
+    from ray_backfill.warehouse import open_warehouse
+
+    house = open_warehouse(warehouse)
+    ids = run_ids(house)[-limit:][::-1]
+    journals = {run_id: read_journal(house, run_id) for run_id in ids}
+    rows = [_status_row(fold(events), events) for events in journals.values() if events]
+    if as_json:
+        console.json_out({"runs": rows})
+        return
+    columns = ["run", "job", "started", "state", "planned", "published", "rows", "problems"]
+    console.table(
+        f"Runs in {house.uri}",
+        columns,
+        [[row[name] for name in columns] for row in rows],
+        right=["planned", "published", "rows", "problems"],
+    )
+    newest = next((events for events in journals.values() if events), [])
+    if newest:
+        states = newest[0].get("states", {})
+        listed = ", ".join(f"{count:,} {state}" for state, count in states.items() if count)
+        console.note(f"The newest run found: {listed}.")
+
+
+def _status_row(progress: Progress, events: list[dict[str, Any]]) -> dict[str, Any]:
+    started = time.gmtime(progress.started or 0)
+    return {
+        "run": progress.run_id,
+        "job": progress.job,
+        "started": time.strftime("%Y-%m-%d %H:%M:%S", started),
+        "state": _state(progress, events),
+        "planned": len(progress.planned),
+        "published": len(progress.published),
+        "rows": progress.rows,
+        "problems": len(progress.problems),
+    }
+
+
+def _state(progress: Progress, events: list[dict[str, Any]]) -> str:
+    if progress.ended is None:
+        return "running, or ended without a last line"
+    return f"exit {progress.exit_code}: {events[-1].get('verdict', '')}"
+
+
+@app.command()
+def watch(
+    run: Annotated[str | None, typer.Argument(help="A run's id. [default: the newest]")] = None,
+    warehouse: WarehouseOption = "./lake",
+    address: Annotated[
+        str | None,
+        typer.Option("--address", help="Ask the progress actor on this Ray cluster."),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Print where it stands, and end.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Follow a run from another terminal until it ends."""
+    from dataclasses import asdict
+
+    from ray_backfill.cli.display import shown
+    from ray_backfill.warehouse import open_warehouse
+
+    source = _source(open_warehouse(warehouse), run, address)
+    progress = source()
+    if as_json:
+        console.json_out(asdict(progress))
+        return
+    if not once:
+        with shown(progress, quiet=False):
+            while progress.ended is None:
+                time.sleep(0.5)
+                _copy(source(), progress)
+    _print_end(progress)
+
+
+def _source(house: Warehouse, run: str | None, address: str | None) -> Any:
+    """A function that gives the run's progress: from its actor, or from its journal."""
+    from ray_backfill.engine.journal import read_journal, run_ids
+    from ray_backfill.engine.progress import fold
+
+    ids = run_ids(house)
+    run_id = run or (ids[-1] if ids else "")
+    if run_id not in ids:
+        raise UsageError(
+            f"There is no run '{run_id}' in {house.uri}." if run else f"No run yet in {house.uri}.",
+            hint="ray-backfill status lists the runs.",
+        )
+    if address:
+        from ray_backfill.engine.on_ray import connect_progress
+
+        asked = connect_progress(run_id, address)
+        if asked is not None:
+            return asked
+        console.note("The run has no progress actor there any more; reading its journal.")
+    return lambda: fold(read_journal(house, run_id))
+
+
+def _copy(new: Progress, into: Progress) -> None:
+    into.__dict__.update(new.__dict__)
+
+
+def _print_end(progress: Progress) -> None:
+    from ray_backfill.cli.display import summary
+
+    console.note(f"{progress.run_id}: {summary(progress, time.time())}")
+    if progress.problems:
+        console.table(
+            "Not published",
+            ["outcome", "date", "why"],
+            [(outcome, day, why) for day, (outcome, why) in sorted(progress.problems.items())],
+        )
+    if progress.ended is not None:
+        console.note(f"It ended with exit {progress.exit_code}.")

@@ -1,0 +1,136 @@
+"""How complete a table is: counts that a constant or a hole cannot hide behind.
+
+The calendar is the denominator: a due date without rows counts as its expected rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from ray_backfill.job import DateState
+from ray_backfill.planner import Decision
+
+__all__ = ["ColumnCoverage", "DateCoverage", "coverage_of", "dates_of"]
+
+_DUE = (DateState.MISSING, DateState.STALE, DateState.COMPLETE)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnCoverage:
+    """One column in one period.
+
+    `pct` = 100 · non_null / total, of the rows that are there; `pct_expected` = 100 · non_null
+    / (total + rows expected of due dates without any). `zero_pct` is of the non-null rows (None
+    for a column without a zero). `constant`: two or more rows with values, all equal.
+    """
+
+    period: str
+    column: str
+    non_null: int
+    total: int
+    expected: int
+    pct: float | None
+    pct_expected: float | None
+    distinct: int
+    zero_pct: float | None
+    constant: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DateCoverage:
+    """The dates of one period: how many are due, how many have rows, and the holes by reason."""
+
+    period: str
+    due: int
+    with_rows: int
+    holes: Mapping[date, str]
+    empty_by_design: int
+    off_days: int
+
+
+def period_of(day: date, by: str) -> str:
+    """`2025-11` or `2025-11-04`."""
+    return f"{day:%Y-%m}" if by == "month" else f"{day}"
+
+
+def coverage_of(
+    rows: pl.DataFrame,
+    partition: str,
+    columns: Sequence[str],
+    decisions: Sequence[Decision],
+    by: str,
+) -> list[ColumnCoverage]:
+    """Coverage of each column in each period that has rows or should have, in order."""
+    present = set(rows[partition].unique().to_list())
+    absent: dict[str, int] = {}
+    for d in decisions:
+        if d.day not in present and (d.state in _DUE or d.state == DateState.BLOCKED):
+            key = period_of(d.day, by)
+            absent[key] = absent.get(key, 0) + d.expected_rows
+    label = pl.col(partition).dt.strftime("%Y-%m" if by == "month" else "%Y-%m-%d")
+    frames = {
+        str(key[0]): frame
+        for key, frame in rows.with_columns(label.alias("__period"))
+        .partition_by("__period", as_dict=True)
+        .items()
+    }
+    empty = rows.clear()
+    return [
+        _one(period, column, frames.get(period, empty)[column], absent.get(period, 0))
+        for period in sorted(frames.keys() | absent.keys())
+        for column in columns
+    ]
+
+
+def _one(period: str, column: str, values: pl.Series, absent: int) -> ColumnCoverage:
+    total, kept = len(values), values.drop_nulls()
+    expected, distinct = total + absent, kept.n_unique() if len(kept) else 0
+    zero = _zero_share(kept)
+    return ColumnCoverage(
+        period=period,
+        column=column,
+        non_null=len(kept),
+        total=total,
+        expected=expected,
+        pct=_pct(len(kept), total),
+        pct_expected=_pct(len(kept), expected),
+        distinct=distinct,
+        zero_pct=zero,
+        constant=distinct == 1 and len(kept) > 1,
+    )
+
+
+def _zero_share(kept: pl.Series) -> float | None:
+    if not len(kept) or not (kept.dtype.is_numeric() or kept.dtype == pl.Boolean):
+        return None
+    return _pct(
+        int((kept == 0).sum()) if kept.dtype.is_numeric() else int((~kept).sum()), len(kept)
+    )
+
+
+def _pct(part: int, whole: int) -> float | None:
+    return round(100.0 * part / whole, 1) if whole else None
+
+
+def dates_of(decisions: Sequence[Decision], present: set[date], by: str) -> list[DateCoverage]:
+    """What became of the calendar's dates, by period."""
+    periods: dict[str, list[Decision]] = {}
+    for decision in decisions:
+        periods.setdefault(period_of(decision.day, by), []).append(decision)
+    return [_dates(period, members, present) for period, members in sorted(periods.items())]
+
+
+def _dates(period: str, members: Sequence[Decision], present: set[date]) -> DateCoverage:
+    due = [d for d in members if d.state in _DUE or d.state == DateState.BLOCKED]
+    return DateCoverage(
+        period=period,
+        due=len(due),
+        with_rows=sum(d.day in present for d in due),
+        holes={d.day: f"{d.state.value}: {d.reason}" for d in due if d.day not in present},
+        empty_by_design=sum(d.state == DateState.BY_DESIGN for d in members),
+        off_days=sum(d.state == DateState.NO_GAMES for d in members),
+    )

@@ -1,0 +1,1 @@
+"""The engine: survey, driver, workers, progress. It knows nothing of what is computed."""

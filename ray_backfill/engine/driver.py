@@ -1,0 +1,330 @@
+"""The driver: hands spans to workers, publishes what they stage, splits what fails.
+
+It is the only publisher of a run. Whatever kills it leaves every date as it was or as it
+should be: the next plan finds in the table what is left to do.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from ray_backfill.engine.executor import Executor, Outcome
+from ray_backfill.engine.failures import describe, kind_of
+from ray_backfill.engine.journal import Journal, attempt_event
+from ray_backfill.engine.progress import Progress
+from ray_backfill.engine.report import Report
+from ray_backfill.engine.task import Handover, Task
+from ray_backfill.errors import LeaseLostError, WarehouseError
+from ray_backfill.job import Day, Job
+from ray_backfill.planner import Attempt, Decision, Plan, Span
+from ray_backfill.warehouse import Warehouse
+from ray_backfill.warehouse.protocol import Lease
+
+__all__ = ["Driver", "Settings", "Switch"]
+
+_MOST_TRIES = 3
+_SAME_FAILURES = 8
+"""Single dates of a span that fail in one way before the rest is taken to fail so too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a run works, apart from what it computes."""
+
+    job: str
+    run_id: str
+    workers: int
+    batch: int = 28
+    backoff_seconds: float = 2.0
+
+
+@dataclass
+class Switch:
+    """Set by the first Ctrl-C: start nothing new, let running spans finish."""
+
+    off: bool = False
+
+
+class Driver:
+    """One run of a plan. `run` gives the report; errors that end the whole run are raised."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        job: Job,
+        plan: Plan,
+        settings: Settings,
+        lease: Callable[[], Lease],
+        switch: Switch,
+    ) -> None:
+        self._warehouse = warehouse
+        self._job = job
+        self._plan = plan
+        self._settings = settings
+        self._lease = lease
+        self._switch = switch
+        self._journal = Journal(warehouse, settings.run_id)
+        self._decisions = {d.day: d for d in plan.decisions}
+        self._waiting: deque[Task] = deque()
+        self._later: list[tuple[float, Task]] = []
+        self._left: dict[str, set[date]] = {}
+        self._same: Counter[tuple[str, str]] = Counter()
+        self._unmatched: Counter[tuple[str, str, str]] = Counter()
+        self._executor: Executor | None = None
+        self._computed_at = datetime.now(UTC)
+        self.progress = Progress()
+        self.report = self._new_report()
+
+    # -- the run ---------------------------------------------------------------------------
+    def begin(self) -> None:
+        """Write the run's first lines, and empty the dates that belong to nothing any more."""
+        self.emit(self._header())
+        for decision in self._plan.decisions:
+            if decision.known_bad and decision.attempt:
+                line = attempt_event(decision.day, decision.attempt)
+                self.emit({**line, "carried": True})
+        removals = self._plan.removals
+        if removals:
+            self._warehouse.publish(self._job.table, [], remove=removals, lease=self._lease())
+            self.report.removed = [str(day) for day in removals]
+            self.emit({"event": "published", "days": {str(day): 0 for day in removals}})
+
+    def run(self, executor: Executor, restamp: Sequence[Decision] = ()) -> None:
+        """Compute and publish every span of the plan; `restamp` are written again as they are."""
+        self._executor = executor
+        began = time.monotonic()
+        for task in self._tasks(restamp):
+            self._queue(task)
+        while self._busy():
+            self._submit(executor)
+            for event in executor.stages():
+                self.progress.apply(event)
+            for outcome in executor.wait(self._patience()):
+                self._take(outcome)
+        self.report.compute_seconds += time.monotonic() - began
+
+    def finish(self, strict: bool) -> Report:
+        """Settle the report and write the run's last line."""
+        report, done = self.report, self.progress.published.keys() | self.progress.problems.keys()
+        report.cancelled = self._switch.off
+        report.not_started = [str(d.day) for d in self._plan.selected if str(d.day) not in done]
+        report.published = {d: n for d, n in self.progress.published.items() if n}
+        report.rows = sum(report.published.values())
+        report.seconds = time.time() - (self.progress.started or time.time())
+        report.count_unmatched(self._unmatched)
+        report.settle(strict)
+        self.emit({"event": "end", "exit_code": report.exit_code, "verdict": report.verdict})
+        self._journal.flush()
+        return report
+
+    def abort(self, exit_code: int, why: str) -> None:
+        """Write the last line of a run that was ended from outside."""
+        self.emit({"event": "end", "exit_code": exit_code, "verdict": why})
+        self._journal.flush()
+
+    def emit(self, event: Mapping[str, Any]) -> None:
+        """Fold an event in, and write it where others see it. Stages are not worth a line."""
+        stamped = {"at": time.time(), **event}
+        self.progress.apply(stamped)
+        if stamped["event"] != "stage":
+            self._journal.add(stamped)
+        if self._executor is not None:
+            self._executor.observe(stamped)
+
+    def show_to(self, executor: Executor) -> None:
+        """Tell a newly started executor's watchers what the run is."""
+        executor.observe({"at": self.progress.started, **self._header()})
+
+    # -- queue -----------------------------------------------------------------------------
+    def _busy(self) -> bool:
+        if self._switch.off:
+            for task in [*self._waiting, *(task for _, task in self._later)]:
+                del self._left[task.name]
+            self._waiting.clear()
+            self._later.clear()
+        return bool(self._left)
+
+    def _queue(self, task: Task, delay: float = 0.0) -> None:
+        if delay:
+            self._later.append((time.monotonic() + delay, task))
+        else:
+            self._waiting.append(task)
+        self._left[task.name] = set(task.dates)
+
+    def _submit(self, executor: Executor) -> None:
+        now = time.monotonic()
+        self._waiting.extend(task for due, task in self._later if due <= now)
+        self._later = [(due, task) for due, task in self._later if due > now]
+        while self._waiting and executor.slots > 0:
+            executor.submit(self._waiting.popleft())
+
+    def _patience(self) -> float:
+        if not self._later:
+            return 0.25
+        return max(0.01, min(0.25, min(due for due, _ in self._later) - time.monotonic()))
+
+    # -- outcomes --------------------------------------------------------------------------
+    def _take(self, outcome: Outcome) -> None:
+        task = outcome.task
+        if outcome.handover is not None:
+            self._publish(outcome.handover)
+            return
+        left = [day for day in task.days if day.day in self._left.pop(task.name, set())]
+        if outcome.error is None:
+            self.emit({"event": "span_done", "span": task.span})
+        if left:
+            error = outcome.error or WarehouseError("The worker ended without handing this over.")
+            self._recover(replace(task, days=tuple(left)), error)
+
+    def _publish(self, handover: Handover) -> None:
+        task = handover.task
+        for day, why in handover.quarantined.items():
+            self._give_up(day, "quarantined", "data", why, handover.fingerprints.get(day, ""))
+            self._left[task.name].discard(day)
+        if handover.staged:
+            began = time.perf_counter()
+            try:
+                done = self._warehouse.publish(
+                    self._job.table, handover.staged, remove=[], lease=self._lease()
+                )
+            except LeaseLostError:
+                raise
+            except WarehouseError as error:
+                # The dates stay in what the task has left: they are tried again at its end.
+                self._retry(task, f"publishing: {error}")
+                return
+            self._count("commit", time.perf_counter() - began)
+            self._left[task.name] -= set(done.dates)
+            days = {str(s.day): s.rows for s in handover.staged}
+            self.emit({"event": "published", "days": days, "span": task.span})
+            if task.restamp:
+                self.report.restamped += sorted(days)
+        self._learn(handover)
+
+    def _learn(self, handover: Handover) -> None:
+        for stage, seconds in handover.seconds.items():
+            self._count(stage, seconds)
+        for u in handover.unmatched:
+            self._unmatched[(u.table, u.source, u.why)] += u.rows
+        self.report.peak_worker_bytes = max(self.report.peak_worker_bytes, handover.peak_bytes)
+
+    def _count(self, stage: str, seconds: float) -> None:
+        self.report.stages[stage] = self.report.stages.get(stage, 0.0) + seconds
+
+    # -- failures --------------------------------------------------------------------------
+    def _recover(self, task: Task, error: BaseException) -> None:
+        """Try again, split in halves, or give a single date up; nothing once cancelled."""
+        if self._switch.off:
+            return
+        kind, message = kind_of(error), describe(error)
+        if kind == "infrastructure" and task.attempt < _MOST_TRIES:
+            delay = self._settings.backoff_seconds * 2 ** (task.attempt - 1)
+            self._retry(task, message)
+            self._queue(replace(task, attempt=task.attempt + 1), delay)
+            return
+        if len(task.days) > 1 and not self._hopeless(task, message):
+            middle = len(task.days) // 2
+            self._retry(task, f"split in halves: {message}")
+            for half in (task.days[:middle], task.days[middle:]):
+                self._queue(replace(task, span=_name(half), days=half))
+        else:
+            for day in task.days:
+                self._same[(task.season.name, message)] += 1
+                fingerprint = self._decisions[day.day].fingerprint
+                self._give_up(day.day, "failed", kind, message, fingerprint)
+        self.emit({"event": "span_done", "span": task.span})
+
+    def _hopeless(self, task: Task, message: str) -> bool:
+        return self._same[(task.season.name, message)] >= _SAME_FAILURES
+
+    def _retry(self, task: Task, message: str) -> None:
+        line = f"{task.span}, attempt {task.attempt}: {message}"
+        self.report.retries.append(line)
+        self.emit(
+            {"event": "retry", "span": task.span, "attempt": task.attempt, "message": message}
+        )
+
+    def _give_up(self, day: date, outcome: str, kind: str, message: str, fingerprint: str) -> None:
+        attempt = Attempt(
+            outcome, kind, message, fingerprint, self._plan.code_version, self._plan.job_options
+        )
+        into = self.report.quarantined if outcome == "quarantined" else self.report.failed
+        into[str(day)] = message
+        self.emit(attempt_event(day, attempt))
+
+    # -- making ----------------------------------------------------------------------------
+    def _tasks(self, restamp: Sequence[Decision]) -> list[Task]:
+        """A task a span; the dates to restamp come in a task of their own."""
+        kept = {d.day for d in restamp}
+        tasks = []
+        for span in self._plan.spans:
+            again = tuple(day for day in span.days if day in kept)
+            fresh = tuple(day for day in span.days if day not in kept)
+            if fresh:
+                tasks.append(self._task(replace(span, days=fresh), restamp=False))
+            if again:
+                name = f"{span.id}-restamp"
+                tasks.append(self._task(replace(span, id=name, days=again), restamp=True))
+        return tasks
+
+    def _task(self, span: Span, *, restamp: bool) -> Task:
+        season = next(s for s in self._plan.seasons if s.name == span.season)
+        days = (self._decisions[day] for day in span.days)
+        return Task(
+            job=self._settings.job,
+            warehouse=self._warehouse.uri,
+            run_id=self._settings.run_id,
+            span=span.id,
+            attempt=1,
+            season=season,
+            seasons=self._plan.seasons,
+            days=tuple(Day(d.day, None, "", d.expected_rows, d.notes) for d in days),
+            job_options=self._plan.job_options,
+            code_version=self._plan.code_version,
+            computed_at=self._computed_at,
+            batch=self._settings.batch,
+            restamp=restamp,
+        )
+
+    def _header(self) -> dict[str, Any]:
+        return {
+            "event": "run",
+            "run_id": self._settings.run_id,
+            "job": self._plan.job,
+            "table": self._job.output.name,
+            "workers": self._settings.workers,
+            "code_version": self._plan.code_version,
+            "job_options": self._plan.job_options,
+            "states": self._plan.counts(),
+            "planned": {str(d.day): d.expected_rows for d in self._plan.selected},
+        }
+
+    def _new_report(self) -> Report:
+        plan = self._plan
+        return Report(
+            run_id=self._settings.run_id,
+            job=plan.job,
+            table=self._job.output.name,
+            warehouse=self._warehouse.uri,
+            code_version=plan.code_version,
+            job_options=plan.job_options,
+            planned=len(plan.selected),
+            states=plan.counts(),
+            blocked={str(d.day): d.reason for d in plan.decisions if d.state == "blocked"},
+            known_bad={
+                str(d.day): d.reason
+                for d in plan.decisions
+                if d.known_bad and d not in plan.selected
+            },
+            notes={str(d.day): list(d.notes) for d in plan.selected if d.notes},
+            workers=self._settings.workers,
+        )
+
+
+def _name(days: Sequence[Day]) -> str:
+    return f"{days[0].day}..{days[-1].day}" if len(days) > 1 else str(days[0].day)

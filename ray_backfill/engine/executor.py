@@ -1,0 +1,89 @@
+"""Where tasks run: in this process, or on Ray. The driver sees the same outcomes from both."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ray_backfill.engine.task import Emit, Handover, Task
+
+__all__ = ["Executor", "InlineExecutor", "Outcome"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One thing that a task did: a handover, its end, or the error that ended it."""
+
+    task: Task
+    handover: Handover | None = None
+    error: BaseException | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.handover is None
+
+
+class Executor(Protocol):
+    """Runs tasks and gives their outcomes as they come."""
+
+    @property
+    def slots(self) -> int:
+        """How many tasks may be submitted at once, now."""
+
+    def submit(self, task: Task) -> None: ...
+
+    def wait(self, seconds: float) -> list[Outcome]:
+        """Outcomes that are there, waiting up to `seconds` for the first."""
+
+    def observe(self, event: Mapping[str, Any]) -> None:
+        """Show an event to whoever watches; never raises."""
+
+    def stages(self) -> list[Mapping[str, Any]]:
+        """Stage events of the workers since the last call."""
+
+    def kill(self) -> None:
+        """End every running task at once."""
+
+    def close(self) -> None: ...
+
+
+class InlineExecutor:
+    """The same steps in this process, one task after another, without Ray."""
+
+    slots = 1
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._running: deque[tuple[Task, Iterator[Handover]]] = deque()
+
+    def submit(self, task: Task) -> None:
+        from ray_backfill.engine.worker import run_span
+
+        self._running.append((task, run_span(task, self._emit)))
+
+    def wait(self, seconds: float) -> list[Outcome]:
+        if not self._running:
+            return []
+        task, steps = self._running[0]
+        try:
+            return [Outcome(task, handover=next(steps))]
+        except StopIteration:
+            outcome = Outcome(task)
+        except Exception as error:  # noqa: BLE001 - the driver decides what any error means
+            outcome = Outcome(task, error=error)
+        self._running.popleft()
+        return [outcome]
+
+    def observe(self, event: Mapping[str, Any]) -> None:
+        """Nobody else can watch a run without Ray but through its journal."""
+
+    def stages(self) -> list[Mapping[str, Any]]:
+        return []
+
+    def kill(self) -> None:
+        self._running.clear()
+
+    def close(self) -> None:
+        self._running.clear()

@@ -1,0 +1,37 @@
+"""What an error means: whose it is, and whether trying again can help."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ray_backfill.errors import BackfillError, DataError, LeaseLostError, WarehouseError
+
+__all__ = ["FailureKind", "describe", "kind_of"]
+
+FailureKind = Literal["infrastructure", "data", "code"]
+
+
+def kind_of(error: BaseException) -> FailureKind:
+    """`infrastructure` is tried again with back-off; `data` and `code` are split instead.
+
+    A lost lease is no failure of a task and never comes here.
+    """
+    assert not isinstance(error, LeaseLostError)
+    if isinstance(error, DataError):
+        return "data"
+    if isinstance(error, WarehouseError | OSError | MemoryError) or _from_ray(error):
+        return "infrastructure"
+    return "code"
+
+
+def _from_ray(error: BaseException) -> bool:
+    """A worker or node that died, an object that was lost, memory that ran out."""
+    return type(error).__module__.split(".")[0] == "ray"
+
+
+def describe(error: BaseException) -> str:
+    """One line: the type of an unexpected error with its first line, or the message itself."""
+    if isinstance(error, BackfillError):
+        return str(error)
+    first = str(error).strip().splitlines()[:1]
+    return f"{type(error).__name__}: {first[0]}" if first else type(error).__name__

@@ -1,0 +1,107 @@
+"""The run journal: one NDJSON object a run, beside the tables.
+
+It is what `watch` and `status` read where there is no progress actor, and where the next plan
+finds how the last attempt at a date ended. It observes; what is done is read from the table.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import date, datetime
+from typing import Any
+
+from ray_backfill.planner import Attempt
+from ray_backfill.warehouse import Warehouse
+
+__all__ = ["Journal", "ended_runs", "last_attempts", "read_journal", "run_ids"]
+
+_FLUSH_SECONDS = 1.0
+_PREFIX = "runs/"
+_SUFFIX = ".ndjson"
+
+
+class Journal:
+    """Collects events and writes the whole object again, at most about once a second."""
+
+    def __init__(self, warehouse: Warehouse, run_id: str) -> None:
+        self._warehouse = warehouse
+        self._key = f"{_PREFIX}{run_id}{_SUFFIX}"
+        self._lines: list[str] = []
+        self._flushed_at = 0.0
+        self._dirty = False
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        self._lines.append(json.dumps(event, default=_text, separators=(",", ":")))
+        self._dirty = True
+        if time.monotonic() - self._flushed_at >= _FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is not written yet."""
+        if self._dirty:
+            self._warehouse.put_object(self._key, ("\n".join(self._lines) + "\n").encode())
+            self._flushed_at = time.monotonic()
+            self._dirty = False
+
+
+def _text(value: object) -> str:
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no place in a journal")
+
+
+def run_ids(warehouse: Warehouse) -> list[str]:
+    """Ids of all runs that left a journal, oldest first (ids begin with their time)."""
+    keys = warehouse.list_objects(_PREFIX)
+    return sorted(
+        key.removeprefix(_PREFIX).removesuffix(_SUFFIX) for key in keys if key.endswith(_SUFFIX)
+    )
+
+
+def read_journal(warehouse: Warehouse, run_id: str) -> list[dict[str, Any]]:
+    """The events of a run in order; a last line that was cut short is left out."""
+    data = warehouse.get_object(f"{_PREFIX}{run_id}{_SUFFIX}")
+    events = []
+    for line in (data or b"").splitlines():
+        try:
+            events.append(json.loads(line))
+        except ValueError:
+            continue
+    return events
+
+
+def last_attempts(warehouse: Warehouse, job: str) -> dict[date, Attempt]:
+    """How the last attempt at each unpublished date ended, from the job's newest journal.
+
+    Each run carries over what it did not try again, so that one journal is enough.
+    """
+    for run_id in reversed(run_ids(warehouse)):
+        events = read_journal(warehouse, run_id)
+        if events and events[0].get("job") == job:
+            return _attempts(events)
+    return {}
+
+
+def _attempts(events: Sequence[Mapping[str, Any]]) -> dict[date, Attempt]:
+    found: dict[date, Attempt] = {}
+    for event in events:
+        if event["event"] == "attempt":
+            fields = {k: v for k, v in event.items() if k in Attempt.__dataclass_fields__}
+            found[date.fromisoformat(event["day"])] = Attempt(**fields)
+        elif event["event"] == "published":
+            for day in event["days"]:
+                found.pop(date.fromisoformat(day), None)
+    return found
+
+
+def attempt_event(day: date, attempt: Attempt) -> dict[str, Any]:
+    """The journal's line of a failed or quarantined date."""
+    return {"event": "attempt", "day": day.isoformat(), **asdict(attempt)}
+
+
+def ended_runs(warehouse: Warehouse, live: Sequence[str]) -> list[str]:
+    """Ids of runs that left a journal and hold no lease any more."""
+    return [run_id for run_id in run_ids(warehouse) if run_id not in live]

@@ -1,0 +1,51 @@
+"""Keeps a run's lease alive while it works."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+
+from ray_backfill.contract import Table
+from ray_backfill.errors import BackfillError
+from ray_backfill.warehouse import Warehouse
+from ray_backfill.warehouse.protocol import Lease
+
+__all__ = ["HeldLease"]
+
+
+class HeldLease:
+    """Context manager: acquires the lease, renews it from a thread, releases it at the end.
+
+    A renewal that fails is not acted on here: publishing checks the lease itself, and stops.
+    Raises `LeaseHeldError` on entry where another run holds the table.
+    """
+
+    def __init__(
+        self, warehouse: Warehouse, table: Table, run_id: str, *, seconds: int, steal: bool
+    ) -> None:
+        self._warehouse = warehouse
+        self._seconds = seconds
+        self._stop = threading.Event()
+        self.lease: Lease = warehouse.acquire_lease(table, run_id, seconds=seconds, steal=steal)
+        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+
+    def __enter__(self) -> HeldLease:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._warehouse.release_lease(self.lease)
+
+    def _renew(self) -> None:
+        while not self._stop.wait(self._seconds / 3):
+            try:
+                self.lease = self._warehouse.renew_lease(self.lease, seconds=self._seconds)
+            except (BackfillError, OSError):
+                continue

@@ -1,0 +1,145 @@
+"""A whole run: survey, plan, lease, executor, driver, report."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, cast
+
+import polars as pl
+
+from ray_backfill.engine.driver import Driver, Settings, Switch
+from ray_backfill.engine.executor import Executor, InlineExecutor
+from ray_backfill.engine.journal import ended_runs
+from ray_backfill.engine.lease import HeldLease
+from ray_backfill.engine.reading import read_inputs
+from ray_backfill.engine.report import Report, save_report
+from ray_backfill.engine.worker import compute_span
+from ray_backfill.errors import BackfillError
+from ray_backfill.job import Context, Job
+from ray_backfill.options import from_json
+from ray_backfill.planner import Decision, Plan
+from ray_backfill.warehouse import Warehouse
+
+__all__ = ["RunOptions", "execute", "new_run_id"]
+
+_SWEEP_AGE = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How `run` was asked to work."""
+
+    job: str
+    workers: int = 1
+    parallel: bool = True
+    address: str | None = None
+    batch: int = 28
+    strict: bool = False
+    steal_lease: bool = False
+    lease_seconds: int = 60
+    verify: int = 0
+    backoff_seconds: float = 2.0
+
+
+def new_run_id() -> str:
+    """Sortable by time, unique by its tail: `20261122T190501-3f9a2c`."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+def execute(
+    warehouse: Warehouse,
+    job: Job,
+    plan: Plan,
+    options: RunOptions,
+    switch: Switch,
+    watch: Callable[[Driver], Any],
+) -> Report:
+    """Carry a plan out. `watch(driver)` is a context manager that displays it.
+
+    Raises `LeaseHeldError` before anything is written; `LeaseLostError` when another run took
+    the table over, with everything published until then intact.
+    """
+    run_id = new_run_id()
+    held = HeldLease(
+        warehouse, job.table, run_id, seconds=options.lease_seconds, steal=options.steal_lease
+    )
+    with held:
+        warehouse.ensure(job.table)
+        settings = Settings(
+            options.job, run_id, options.workers, options.batch, options.backoff_seconds
+        )
+        driver = Driver(warehouse, job, plan, settings, lambda: held.lease, switch)
+        try:
+            with watch(driver):
+                driver.begin()
+                _work(warehouse, job, plan, options, driver)
+                report = driver.finish(options.strict)
+        except KeyboardInterrupt:
+            driver.abort(130, "cancelled at once; the same command goes on")
+            raise
+        except BackfillError as error:
+            driver.abort(error.exit_code, str(error))
+            raise
+        save_report(warehouse, report)
+        warehouse.sweep(
+            job.table,
+            ended_runs=ended_runs(warehouse, [run_id]),
+            older_than=datetime.now(UTC) - _SWEEP_AGE,
+        )
+    return report
+
+
+def _work(warehouse: Warehouse, job: Job, plan: Plan, options: RunOptions, driver: Driver) -> None:
+    if not plan.spans:
+        return
+    restamp = _verified(warehouse, job, plan, options.verify) if options.verify else []
+    executor = _executor(options, driver)
+    try:
+        driver.show_to(executor)
+        driver.run(executor, restamp)
+    except BaseException:
+        executor.kill()
+        raise
+    finally:
+        executor.close()
+
+
+def _executor(options: RunOptions, driver: Driver) -> Executor:
+    if not options.parallel:
+        return InlineExecutor(driver.emit)
+    from ray_backfill.engine.on_ray import RayExecutor
+
+    return RayExecutor(driver.report.run_id, options.workers, options.address)
+
+
+def _verified(warehouse: Warehouse, job: Job, plan: Plan, count: int) -> list[Decision]:
+    """The dates that are stale by code alone, if `count` of them compute to what they hold.
+
+    The sample is spread evenly over the dates; one difference, and all are computed.
+    """
+    stale = [d for d in plan.selected if d.code_alone]
+    step = max(1, len(stale) // max(1, count))
+    sample = stale[::step][:count]
+    return stale if sample and all(_unchanged(warehouse, job, plan, d) for d in sample) else []
+
+
+def _unchanged(warehouse: Warehouse, job: Job, plan: Plan, decision: Decision) -> bool:
+    season = next(s for s in plan.seasons if s.name == decision.season)
+    context = Context(plan.seasons, season, from_json(job, plan.job_options))
+    days = [decision.day]
+    frames = read_inputs(warehouse, job, days, plan.seasons)
+    computed = compute_span(job, frames, days, context)
+    return not computed.quarantined and _same(job, computed.rows, _stored(warehouse, job, days))
+
+
+def _stored(warehouse: Warehouse, job: Job, days: Sequence[date]) -> pl.DataFrame:
+    names = [column.name for column in job.output.columns]
+    return cast(pl.DataFrame, pl.from_arrow(warehouse.read(job.table, names, list(days))))
+
+
+def _same(job: Job, left: pl.DataFrame, right: pl.DataFrame) -> bool:
+    key = list(job.output.key) or left.columns
+    return left.sort(key).equals(right.select(left.columns).sort(key))

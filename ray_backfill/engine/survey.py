@@ -1,0 +1,230 @@
+"""Gathers the facts of a plan: calendar, input digests, output stamps, last attempts.
+
+Digests are kept in a cache keyed by the metadata of the partitions that they were made from.
+The cache may be lost at any time: metadata saves a reading, it never decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Any, cast
+
+import polars as pl
+
+from ray_backfill.calendar import DateRange, Season, hull
+from ray_backfill.code_version import code_version
+from ray_backfill.digest import text_digest
+from ray_backfill.engine.cache import Cache
+from ray_backfill.engine.journal import last_attempts
+from ray_backfill.engine.reading import extent, read_frame
+from ray_backfill.errors import RefusedError, TableNotFoundError
+from ray_backfill.fingerprint import fingerprints, view_digests
+from ray_backfill.job import Calendar, Context, DateState, Frames, Input, Job, View
+from ray_backfill.options import from_json, to_json
+from ray_backfill.planner import Facts, Stamp
+from ray_backfill.warehouse import Warehouse
+
+__all__ = ["survey"]
+
+_Tokens = Mapping[str, Mapping[date | None, str]]
+"""Input name -> partition -> token of its metadata."""
+
+
+def survey(warehouse: Warehouse, job: Job, options: Callable[[Any], Any] | None = None) -> Facts:
+    """Everything that a plan is made of.
+
+    `options` turns the remembered option set (that of the newest row of the output) into the
+    one to use. Raises `RefusedError` where a required input is absent and no date can be named.
+    """
+    stamps = _stamps(warehouse, job)
+    chosen = options(_remembered(job, stamps)) if options else _remembered(job, stamps)
+    version = code_version(job.modules)
+    tokens = {i.name: _tokens(warehouse, i) for i in job.inputs}
+    cache = Cache.load(warehouse, job.name, f"{version}/{to_json(chosen)}")
+    calendar = _calendar(warehouse, job, tokens, chosen, cache)
+    prints: dict[date, str] = {}
+    for season in calendar.seasons:
+        days = [d.day for d in calendar.days.values() if d.state is None and d.day in season.range]
+        if days:
+            context = Context(calendar.seasons, season, chosen)
+            prints |= _season_prints(warehouse, job, sorted(days), context, tokens, cache)
+    cache.save()
+    return Facts(
+        calendar=calendar,
+        fingerprints=prints,
+        stamps=stamps,
+        attempts=last_attempts(warehouse, job.name),
+        code_version=version,
+        job_options=to_json(chosen),
+    )
+
+
+def _tokens(warehouse: Warehouse, source: Input) -> dict[date | None, str]:
+    try:
+        return {p.day: p.token for p in warehouse.partitions(source.table)}
+    except TableNotFoundError:
+        return {}
+
+
+def _calendar(
+    warehouse: Warehouse, job: Job, tokens: _Tokens, options: Any, cache: Cache
+) -> Calendar:
+    token = text_digest(repr([sorted(tokens[n].items(), key=str) for n in job.calendar_inputs]))
+    calendar = cache.calendar(token)
+    if calendar is None:
+        frames = {
+            name: read_frame(warehouse, replace(job.input(name), required=False), columns, None)
+            for name, columns in job.calendar_inputs.items()
+        }
+        calendar = job.calendar(frames, options)
+        cache.put_calendar(token, calendar)
+    absent = [i.table.name for i in job.inputs if i.required and not tokens[i.name]]
+    return _blocked(warehouse, calendar, absent) if absent else calendar
+
+
+def _blocked(warehouse: Warehouse, calendar: Calendar, absent: Sequence[str]) -> Calendar:
+    """The calendar with every due date blocked by the absent tables."""
+    reason = f"required input absent: {', '.join(absent)}"
+    if not calendar.days:
+        raise RefusedError(
+            f"Nothing can be planned in {warehouse.uri}: {reason}.",
+            hint=f"Load it first: ray-backfill load {absent[0]} FILE",
+        )
+    days = {
+        day: replace(entry, state=DateState.BLOCKED, reason=reason)
+        if entry.state is None
+        else entry
+        for day, entry in calendar.days.items()
+    }
+    return replace(calendar, days=days)
+
+
+def _season_prints(
+    warehouse: Warehouse,
+    job: Job,
+    days: Sequence[date],
+    context: Context,
+    tokens: _Tokens,
+    cache: Cache,
+) -> dict[date, str]:
+    """Fingerprints of one season's due days; reads only what the cache does not know."""
+    views = {v.name: _ViewTokens.of(job, v, days, context.seasons, tokens) for v in job.views}
+    lacking = {
+        view.name: cache.lacking(context.season.name, view.name, views[view.name].by_date)
+        for view in job.views
+    }
+    frames = _frames(warehouse, job, days, context.seasons, lacking)
+    digests: dict[str, Mapping[date | None, str]] = {}
+    for view in job.views:
+        fresh = lacking[view.name]
+        found = view_digests(job, view, frames, context) if fresh else {}
+        digests[view.name] = cache.update(
+            context.season.name, view.name, views[view.name].by_date, fresh, found
+        )
+    return fingerprints(job, digests, days, context.seasons)
+
+
+class _ViewTokens:
+    """The cache keys of a view in one season: token by date; one token for all if not local."""
+
+    def __init__(self, by_date: Mapping[date | None, str]) -> None:
+        self.by_date = by_date
+
+    @classmethod
+    def of(
+        cls,
+        job: Job,
+        view: View,
+        days: Sequence[date],
+        seasons: Sequence[Season],
+        tokens: _Tokens,
+    ) -> _ViewTokens:
+        window = _hull_of(view, days, seasons)
+        inputs = [job.input(name) for name in view.inputs]
+        if window is None:
+            return cls(
+                {None: text_digest(repr([sorted(tokens[i.name].items(), key=str) for i in inputs]))}
+            )
+        if not view.local:
+            parts = [_within(tokens[i.name], extent(i, days, seasons)) for i in inputs]
+            whole = text_digest(repr(parts))
+            return cls(dict.fromkeys(window.days(), whole))
+        present = sorted(
+            {d for i in inputs for d in tokens[i.name] if d is not None and d in window}
+        )
+        return cls({d: "+".join(tokens[i.name].get(d, "-") for i in inputs) for d in present})
+
+
+def _within(tokens: Mapping[date | None, str], dates: DateRange | None) -> list[tuple[str, str]]:
+    return sorted(
+        (str(d), token) for d, token in tokens.items() if dates is None or d is None or d in dates
+    )
+
+
+def _hull_of(view: View, days: Sequence[date], seasons: Sequence[Season]) -> DateRange | None:
+    if view.window.kind == "always":
+        return None
+    found = hull(b for b in (view.window.bounds(d, seasons) for d in days) if b is not None)
+    return found or DateRange(days[0], days[0])
+
+
+def _frames(
+    warehouse: Warehouse,
+    job: Job,
+    days: Sequence[date],
+    seasons: Sequence[Season],
+    lacking: Mapping[str, Sequence[date | None]],
+) -> Frames:
+    """Frames of the inputs of the views that lack digests; others come empty.
+
+    An input that only local views ask for is read on the lacking dates alone.
+    """
+    frames: dict[str, pl.DataFrame] = {}
+    for source in job.inputs:
+        asking = [v for v in job.views if source.name in v.inputs and lacking[v.name]]
+        if not asking:
+            frames[source.name] = source.table.empty().select(source.columns)
+            continue
+        dates: Any = extent(source, days, seasons)
+        if dates is not None and all(v.local for v in asking):
+            dates = sorted({d for v in asking for d in lacking[v.name] if d is not None})
+        frames[source.name] = read_frame(warehouse, source, source.columns, dates)
+    return frames
+
+
+def _stamps(warehouse: Warehouse, job: Job) -> dict[date, Stamp]:
+    """What the output says of each of its dates; read again only where its files changed."""
+    table = job.table
+    try:
+        listed = warehouse.partitions(table)
+    except TableNotFoundError:
+        return {}
+    cache = Cache.load(warehouse, f"{job.name}-stamps", "1")
+    known, lacking = cache.stamps({cast(date, p.day): p.token for p in listed if p.rows})
+    if lacking:
+        columns = [cast(str, table.partition), "input_fingerprint", "code_version", "job_options"]
+        rows = warehouse.read(table, [*columns, "computed_at"], lacking)
+        known |= _grouped(cast(pl.DataFrame, pl.from_arrow(rows)), columns)
+        cache.put_stamps(known)
+        cache.save()
+    return known
+
+
+def _grouped(rows: pl.DataFrame, columns: Sequence[str]) -> dict[date, Stamp]:
+    partition, *stamp = columns
+    grouped = rows.group_by(partition).agg(
+        *(pl.col(name).min() for name in stamp),
+        pl.len().alias("rows"),
+        pl.col("computed_at").max(),
+        pl.any_horizontal(pl.col(name).n_unique() > 1 for name in stamp).alias("mixed"),
+    )
+    return {row[0]: Stamp(*row[1:]) for row in grouped.iter_rows()}
+
+
+def _remembered(job: Job, stamps: Mapping[date, Stamp]) -> Any:
+    dated = [s for s in stamps.values() if s.computed_at is not None]
+    if not dated:
+        return job.options()
+    return from_json(job, max(dated, key=lambda s: s.computed_at.timestamp()).job_options)  # type: ignore[union-attr]

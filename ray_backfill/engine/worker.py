@@ -1,0 +1,168 @@
+"""One span: read, compute, check, stage, hand over. The same in a Ray worker and in process."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from itertools import islice
+from typing import Any, cast
+
+import polars as pl
+
+from ray_backfill.contract import STAMP
+from ray_backfill.engine.reading import read_inputs
+from ray_backfill.engine.task import Emit, Handover, Task
+from ray_backfill.fingerprint import fingerprints, view_digests
+from ray_backfill.gates import check_schema, quarantine
+from ray_backfill.job import Computed, Context, Frames, Job
+from ray_backfill.options import from_json
+from ray_backfill.registry import load_job
+from ray_backfill.warehouse import Warehouse, open_warehouse
+
+__all__ = ["compute_span", "run_span"]
+
+
+def run_span(task: Task, emit: Emit) -> Iterator[Handover]:
+    """Hand over the dates of a task, about `task.batch` at a time.
+
+    Every error goes to the caller; what was handed over before stays good.
+    """
+    job = load_job(task.job)
+    warehouse = open_warehouse(task.warehouse)
+    clock = _Clock(task, emit)
+    if task.restamp:
+        yield from _restamp(warehouse, job, task, clock)
+        return
+    frames, context, prints = _prepare(warehouse, job, task, clock)
+    computed = clock.time("compute", lambda: compute_span(job, frames, task.dates, context))
+    rows = _by_day(job, computed.rows)
+    bad = {**quarantine(job, computed.rows, {d.day: d for d in task.days}), **computed.quarantined}
+    size = sum(frame.height for frame in frames.values())
+    for days in _batches(task.dates, task.batch):
+        good = [rows[day] for day in days if day not in bad]
+        stamped = _stamped(job, pl.concat(good), prints, task) if good else None
+        staged = clock.time(
+            "stage",
+            lambda stamped=stamped: (
+                [] if stamped is None else _stage(warehouse, job, task, stamped)
+            ),
+        )
+        yield Handover(
+            task=task,
+            staged=tuple(staged),
+            quarantined={day: bad[day] for day in days if day in bad},
+            fingerprints={day: prints[day] for day in days},
+            unmatched=tuple(u for u in computed.unmatched if u.day in set(days)),
+            seconds=clock.spent(),
+            input_rows=size,
+            peak_bytes=_peak_bytes(),
+        )
+        size = 0
+
+
+def compute_span(job: Job, frames: Frames, days: Sequence[date], context: Context) -> Computed:
+    """The job's result, with the contract's columns in order and only rows of `days`.
+
+    Raises `ContractError` where it does not fit the output's schema.
+    """
+    computed = job.compute(frames, days, context)
+    rows = check_schema(job.output, computed.rows)
+    assert job.output.partition is not None
+    return Computed(
+        rows.filter(pl.col(job.output.partition).is_in(list(days))),
+        {day: why for day, why in computed.quarantined.items() if day in set(days)},
+        computed.unmatched,
+    )
+
+
+def _prepare(
+    warehouse: Warehouse, job: Job, task: Task, clock: _Clock
+) -> tuple[Frames, Context, Mapping[date, str]]:
+    """Frames, context, and the fingerprints of the very frames that are computed from."""
+    context = Context(task.seasons, task.season, from_json(job, task.job_options))
+    frames = clock.time("read", lambda: read_inputs(warehouse, job, task.dates, task.seasons))
+    digests = clock.time(
+        "digest",
+        lambda: {view.name: view_digests(job, view, frames, context) for view in job.views},
+    )
+    return frames, context, fingerprints(job, digests, task.dates, task.seasons)
+
+
+def _stamped(job: Job, rows: pl.DataFrame, prints: Mapping[date, str], task: Task) -> pl.DataFrame:
+    assert job.output.partition is not None
+    day = pl.col(job.output.partition)
+    return rows.with_columns(
+        day.replace_strict(dict(prints), return_dtype=pl.String).alias("input_fingerprint"),
+        pl.lit(task.code_version).alias("code_version"),
+        pl.lit(task.job_options).alias("job_options"),
+        pl.lit(task.run_id).alias("run_id"),
+        pl.lit(task.computed_at, dtype=pl.Datetime("us", "UTC")).alias("computed_at"),
+    )
+
+
+def _stage(warehouse: Warehouse, job: Job, task: Task, rows: pl.DataFrame) -> list[Any]:
+    return warehouse.stage(job.table, rows.to_arrow(), run_id=task.run_id, task=task.name)
+
+
+def _restamp(warehouse: Warehouse, job: Job, task: Task, clock: _Clock) -> Iterator[Handover]:
+    """Write dates again as they are, under the task's code version."""
+    names = [column.name for column in job.table.columns]
+    for days in _batches(task.dates, task.batch):
+        found = clock.time("read", lambda days=days: warehouse.read(job.table, names, list(days)))
+        rows = cast(pl.DataFrame, pl.from_arrow(found))
+        prints = dict(
+            rows.select(cast(str, job.output.partition), "input_fingerprint").unique().rows()
+        )
+        content = rows.drop([column.name for column in STAMP])
+        stamped = _stamped(job, content, prints, task).select(names)
+        staged = clock.time("stage", lambda s=stamped: _stage(warehouse, job, task, s))
+        yield Handover(task, tuple(staged), {}, prints, seconds=clock.spent())
+
+
+def _by_day(job: Job, rows: pl.DataFrame) -> dict[date, pl.DataFrame]:
+    partition = cast(str, job.output.partition)
+    return {
+        cast(date, key[0]): frame
+        for key, frame in rows.partition_by(partition, as_dict=True).items()
+    }
+
+
+def _batches(days: Sequence[date], size: int) -> Iterator[tuple[date, ...]]:
+    rest = iter(days)
+    while batch := tuple(islice(rest, size)):
+        yield batch
+
+
+def _peak_bytes() -> int:
+    """Largest resident size of this process so far (Linux counts in KiB)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+class _Clock:
+    """Seconds a stage since the last handover, and an event as each stage begins."""
+
+    def __init__(self, task: Task, emit: Emit) -> None:
+        self._task = task
+        self._emit = emit
+        self._seconds: dict[str, float] = {}
+
+    def time(self, stage: str, work: Any) -> Any:
+        self._emit(
+            {
+                "event": "stage",
+                "span": self._task.span,
+                "attempt": self._task.attempt,
+                "stage": stage,
+            }
+        )
+        began = time.perf_counter()
+        result = work()
+        spent = time.perf_counter() - began
+        self._seconds[stage] = self._seconds.get(stage, 0.0) + spent
+        return result
+
+    def spent(self) -> dict[str, float]:
+        spent, self._seconds = self._seconds, {}
+        return spent

@@ -1,0 +1,69 @@
+"""Who gets a row on a date, and what the date is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from tests.reference.boxes import Box, Boxes
+from tests.reference.schedule import Game, Schedule
+
+ROSTER_DAYS = 30
+FUTURE_DAYS = 7
+
+
+@dataclass(frozen=True)
+class Member:
+    """One player who gets a row."""
+
+    player: str
+    name: str
+    team: str
+    game: Game
+    population: str
+
+    @property
+    def opponent(self) -> str:
+        return self.game.other(self.team)
+
+
+def members(day: date, schedule: Schedule, boxes: Boxes) -> list[Member]:
+    """The population of a date, by player."""
+    found: dict[str, Member] = {}
+    unplayed = []
+    for game in schedule.on_day.get(day, []):
+        rows = boxes.of_game(game)
+        for box in rows:
+            found[box.player] = member(box, game, "gamebook")
+        if not rows and not game.final:
+            unplayed.append(game)
+    for game in unplayed:
+        for box in roster(game, boxes):
+            found.setdefault(box.player, member(box, game, "roster"))
+    return [found[player] for player in sorted(found)]
+
+
+def member(box: Box, game: Game, population: str) -> Member:
+    name = box.name if box.name is not None else box.player
+    return Member(box.player, name, box.team, game, population)
+
+
+def roster(game: Game, boxes: Boxes) -> list[Box]:
+    """The latest row of every player whose latest row of the last days is for one of the teams."""
+    latest: dict[str, Box] = {}
+    for back in range(ROSTER_DAYS, 0, -1):
+        for box in boxes.on_day.get(game.day - timedelta(back), []):
+            latest[box.player] = box
+    return [box for box in latest.values() if game.has(box.team)]
+
+
+def state(day: date, schedule: Schedule, population: list[Member]) -> str | None:
+    """None where the date is due, else what it is instead."""
+    games = schedule.on_day.get(day, [])
+    if not games:
+        return "no_games"
+    if schedule.last_final is not None and day > schedule.last_final + timedelta(FUTURE_DAYS):
+        return "future"
+    if population:
+        return None
+    return "blocked" if all(game.final for game in games) else "by_design"
