@@ -32,7 +32,7 @@ def partition_digests(rows: pl.DataFrame, partition: str | None) -> dict[date | 
     names = sorted(name for name in rows.columns if name != partition)
     header = ",".join(names)
     # Distinct before the encoding, which costs more: feeds repeat a row up to a hundred times.
-    rows = rows.unique()
+    rows = _canonical(rows).unique()
     if rows.is_empty():
         return {}
     encoded = pl.select(
@@ -54,14 +54,23 @@ def partition_digests(rows: pl.DataFrame, partition: str | None) -> dict[date | 
     }
 
 
+def _canonical(rows: pl.DataFrame) -> pl.DataFrame:
+    """Equal floats with equal bits: 64 of them, one zero, one NaN."""
+    floats = [pl.col(n).cast(pl.Float64) for n, dtype in rows.schema.items() if dtype.is_float()]
+    # An explicit choice: Polars takes `x + 0.0` to be x and keeps the sign of zero.
+    return rows.with_columns(
+        pl.when(x == 0).then(0.0).when(x.is_nan()).then(float("nan")).otherwise(x).name.keep()
+        for x in floats
+    )
+
+
 def _encoded(column: pl.Series, name: str) -> pl.Series:
     """Each value as text; null is `~`, text carries its length, floats are their bits."""
     dtype = column.dtype
     if dtype == pl.String:
         value = column.str.len_bytes().cast(pl.String) + ":" + column
     elif dtype.is_float():
-        # + 0.0 turns -0.0 into 0.0; the bits of equal floats are then equal.
-        bits = (column.cast(pl.Float64) + 0.0).fill_nan(float("nan")).to_arrow().view(pa.int64())
+        bits = column.to_arrow().view(pa.int64())
         value = pl.Series(pl.from_arrow(bits)).cast(pl.String)
     elif dtype in (pl.Date, pl.Datetime, pl.Boolean, pl.Duration):
         value = column.to_physical().cast(pl.Int64).cast(pl.String)

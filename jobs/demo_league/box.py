@@ -21,7 +21,9 @@ def gamebook(spec: LeagueSpec, year: int, players: pl.DataFrame) -> pl.DataFrame
     played = played.with_row_index("at")
     figures = _figures(_team_figures(played.filter("plays")))
     rows = played.join(
-        figures.select("at", "minutes_decimal", *_FIGURES), on="at", how="left",
+        figures.select("at", "minutes_decimal", *_FIGURES),
+        on="at",
+        how="left",
         maintain_order="left",
     )
     benched = ~pl.col("plays") & ~pl.col("out")
@@ -37,11 +39,13 @@ def gamebook(spec: LeagueSpec, year: int, players: pl.DataFrame) -> pl.DataFrame
             "{}_{}_{}", pl.col("day").dt.strftime("%Y%m%d"), "away_abbr", "home_abbr"
         ),
         game_date="day",
-        processed_at=(pl.col("day") + pl.duration(days=1)).cast(pl.Datetime("us"))
-        .dt.replace_time_zone("UTC") + pl.duration(hours=9),
+        processed_at=(pl.col("day") + pl.duration(days=1))
+        .cast(pl.Datetime("us"))
+        .dt.replace_time_zone("UTC")
+        + pl.duration(hours=9),
     )
     if spec.defects:
-        rows = repeated(_revised(spec, year, rows), "box", 12)
+        rows = repeated(spec, _revised(spec, year, rows), "box", 12)
     return conform(GAMEBOOK, _conflicting(spec, rows))
 
 
@@ -50,9 +54,8 @@ def _present(spec: LeagueSpec, year: int, rows: pl.DataFrame) -> pl.DataFrame:
     odd = oddities(spec, year)
     if odd.blocked is None or odd.partly is None:
         return rows
-    lost = (pl.col("day") == odd.partly) & (pl.col("copy") == 0)
-    first = pl.col("game") == pl.col("first_game")
-    return rows.filter((pl.col("day") != odd.blocked) & ~(lost & first))
+    lost = (pl.col("day") == odd.partly) & pl.col("first_of_day")
+    return rows.filter((pl.col("day") != odd.blocked) & ~lost)
 
 
 def _team_figures(rows: pl.DataFrame) -> pl.DataFrame:
@@ -160,6 +163,8 @@ def _conflicting(spec: LeagueSpec, rows: pl.DataFrame) -> pl.DataFrame:
 
 def _beside(rows: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
     """`more` before the rows of the same player and game."""
-    return pl.concat([more.with_columns(nth=0), rows.with_columns(nth=1)]).sort(
-        "side", "place", "nth"
-    ).drop("nth")
+    return (
+        pl.concat([more.with_columns(nth=0), rows.with_columns(nth=1)])
+        .sort("side", "place", "nth")
+        .drop("nth")
+    )

@@ -135,9 +135,7 @@ def _placed(rng: Random, teams: int, games: int, days: list[date]) -> list[tuple
     return sorted(out)
 
 
-def _best_day(
-    rng: Random, diary: _Diary, middle: int, pair: tuple[int, int], crowd: float
-) -> int:
+def _best_day(rng: Random, diary: _Diary, middle: int, pair: tuple[int, int], crowd: float) -> int:
     count = len(diary.days)
     near = range(max(0, middle - 3), min(count, middle + 4))
     fit = [at for at in near if diary.free(at, pair)]

@@ -151,9 +151,8 @@ def _with_scores(games: pl.DataFrame) -> pl.DataFrame:
             .clip(175.0, 310.0)
             .round()
             .cast(pl.Int64),
-            margin=sign * pl.when(overtimes > 0).then(1 + margin.abs()).otherwise(
-                margin.abs().clip(1, 55)
-            ),
+            margin=sign
+            * pl.when(overtimes > 0).then(1 + margin.abs()).otherwise(margin.abs().clip(1, 55)),
         )
         .with_columns(total=total + (total + margin) % 2)
         .with_columns(
@@ -169,9 +168,7 @@ def _with_ids(spec: LeagueSpec, year: int, games: pl.DataFrame) -> pl.DataFrame:
     """Names of the teams, the league's id of the game, and its number in the season."""
     known = teams(spec, year).select("team", "abbr", "full_name")
     for side in ("home", "away"):
-        own = known.rename(
-            {"team": side, "abbr": f"{side}_abbr", "full_name": f"{side}_name"}
-        )
+        own = known.rename({"team": side, "abbr": f"{side}_abbr", "full_name": f"{side}_name"})
         games = games.join(own, on=side, how="left", maintain_order="left")
     mark = pl.when(pl.col("copy") == 0).then(pl.lit("")).otherwise(pl.col("copy") + 1)
     for side, abbr, name in (("home", "EST", "East All-Stars"), ("away", "WST", "West All-Stars")):
@@ -183,6 +180,7 @@ def _with_ids(spec: LeagueSpec, year: int, games: pl.DataFrame) -> pl.DataFrame:
     begin = pl.col("kind").replace_strict(KINDS, return_dtype=pl.String)
     return games.with_columns(
         game=pl.int_range(pl.len(), dtype=pl.Int64),
+        first_of_day=pl.col("kind").cum_count().over("day") == 1,
         game_id=pl.concat_str(begin, pl.lit(f"{year % 100:02d}"), ordinal),
         season=pl.lit(season_name(year)),
     )

@@ -31,8 +31,8 @@ def lineups(spec: LeagueSpec, year: int, games: pl.DataFrame) -> pl.DataFrame:
     is what a bookmaker would expect.
     """
     rows = _with_rosters(spec, year, _sides(games))
-    rows = rows.with_columns(
-        key_of(seeded(spec.seed, "game player"), "game_key", "key").alias("key"),
+    rows = rows.rename({"key": "person_key"}).with_columns(
+        key_of(seeded(spec.seed, "game player"), "game_key", "person_key").alias("key"),
         hurt=_hurt(fixtures(spec, year).opening),
     )
     rows = rows.with_columns(resting=~pl.col("hurt") & chance("rest", 20))
@@ -84,13 +84,18 @@ def _hurt(opening: date) -> pl.Expr:
 
 
 def _with_weights(rows: pl.DataFrame) -> pl.DataFrame:
-    """Expected and actual weights of minutes, and the expected share of the team's points."""
+    """Weights of minutes, and the share of the team's points that a bookmaker would expect.
+
+    Those who are out get the share that they would have had.
+    """
     table = pl.lit(pl.Series(_MINUTES, dtype=pl.Int64))
-    usual = table.gather(pl.col("standing").clip(0, len(_MINUTES) - 1))
-    rows = rows.with_columns(usual=pl.when("plays").then(usual).otherwise(0))
-    scoring = pl.col("usual") * (
-        pl.col("twos") * 56 + pl.col("threes") * 39 + pl.col("frees") * 17
+    at = pl.when("out").then("place").otherwise("standing").clip(0, len(_MINUTES) - 1)
+    usual = pl.when(pl.col("plays") | pl.col("out")).then(table.gather(at)).otherwise(0)
+    rows = rows.with_columns(usual=usual, minutes_luck=85 + number("minutes", 31))
+    skill = pl.col("twos") * 56 + pl.col("threes") * 39 + pl.col("frees") * 17
+    rows = rows.with_columns(
+        weight=pl.when("plays").then(pl.col("usual") * pl.col("minutes_luck")).otherwise(0),
+        scoring=pl.col("usual") * skill,
     )
-    return rows.with_columns(
-        weight=pl.col("usual") * (85 + number("minutes", 31)), scoring=scoring
-    ).with_columns(share=pl.col("scoring") / pl.col("scoring").sum().over("side"))
+    playing = pl.when("plays").then("scoring").otherwise(0).sum().over("side")
+    return rows.with_columns(share=pl.col("scoring") / playing).drop("minutes_luck", "scoring")

@@ -77,8 +77,9 @@ def players(spec: LeagueSpec, year: int) -> pl.DataFrame:
 
 def _skills(spec: LeagueSpec) -> list[pl.Expr]:
     """Whole-number weights, that shares of a team's figures are in proportion to."""
-    star = pl.when(pl.col("place") == 0).then(170).when(pl.col("place") == 1).then(140)
-    star = star.when(pl.col("place") < 5).then(105).otherwise(85)
+    place = pl.col("place")
+    ranked = pl.when(place == 0).then(170).when(place == 1).then(140).when(place < 5).then(105)
+    star = ranked.otherwise(85)
     big = number("big", 3) == 0
 
     def around(label: str, base: pl.Expr | int, spread: int) -> pl.Expr:
@@ -117,10 +118,13 @@ def _spells(spec: LeagueSpec, year: int) -> list[pl.Expr]:
 def _birth_date(spec: LeagueSpec) -> pl.Expr:
     """Newcomers are about 20; of the others some are past 35."""
     new = pl.col("person") // (spec.scale * spec.teams * spec.roster)
-    age_days = pl.when(new > 0).then(19 * 365 + number("young", 4 * 365))
-    age_days = age_days.otherwise(19 * 365 + number("age a", 9 * 365) + number("age b", 9 * 365))
+    beyond = (
+        pl.when(new > 0)
+        .then(number("young", 4 * 365))
+        .otherwise(number("age a", 9 * 365) + number("age b", 9 * 365))
+    )
     joined = pl.lit(date(spec.first_season, 10, 1)) + pl.duration(days=365 * new)
-    return (joined - pl.duration(days=age_days)).alias("born")
+    return (joined - pl.duration(days=19 * 365 + beyond)).alias("born")
 
 
 def rosters(spec: LeagueSpec, year: int) -> pl.DataFrame:

@@ -30,8 +30,8 @@ def postseason(
     start = last + timedelta(2)
     out: list[pl.DataFrame] = []
     if size == 16:
-        games, table = _play_in(table, start, play)
-        out += games
+        first, table = _play_in(table, start, play)
+        out += first
         start += timedelta(4)
     seeds = size // 2
     pairs = _pairs(
@@ -110,9 +110,7 @@ def _play_in(
     table: pl.DataFrame, start: date, play: Play
 ) -> tuple[list[pl.DataFrame], pl.DataFrame]:
     """7 meets 8 and 9 meets 10; the loser of the first meets the winner of the second."""
-    first = play(
-        _games(_pairs(table, [(7, 8), (9, 10)]), pl.lit(start), "playin", pl.lit(True))
-    )
+    first = play(_games(_pairs(table, [(7, 8), (9, 10)]), pl.lit(start), "playin", pl.lit(True)))
     place = pl.col("bracket") % 2
     sides = first.with_columns(half=pl.col("bracket") // 2, place=place)
     seventh = sides.filter(pl.col("place") == 0).select("copy", "half", _winner().alias("seventh"))
@@ -138,17 +136,15 @@ def _series(pairs: pl.DataFrame, start: date, play: Play) -> tuple[pl.DataFrame,
     """
     numbers = pl.DataFrame({"nth": range(7), "hosted": _HOSTS})
     day = pl.lit(start) + pl.duration(days=pl.col("nth") * 2)
-    games = play(
-        _games(pairs.join(numbers, how="cross"), day, "playoffs", pl.col("hosted"))
-    ).sort("copy", "bracket", "nth")
+    games = play(_games(pairs.join(numbers, how="cross"), day, "playoffs", pl.col("hosted"))).sort(
+        "copy", "bracket", "nth"
+    )
     series = ["copy", "bracket"]
     won = (_winner() == pl.col("better")).cast(pl.Int64)
     games = games.with_columns(won_better=won, won_worse=1 - won).with_columns(
         pl.col("won_better", "won_worse").cum_sum().over(series)
     )
-    before = pl.max_horizontal(
-        pl.col("won_better") - won, pl.col("won_worse") - (1 - won)
-    )
+    before = pl.max_horizontal(pl.col("won_better") - won, pl.col("won_worse") - (1 - won))
     games = games.filter(before < 4)
     winners = games.group_by(series).agg(
         team=pl.when(pl.col("won_better").max() == 4)

@@ -21,7 +21,8 @@ def is_postseason() -> pl.Expr:
 def columns(slate: pl.DataFrame) -> pl.DataFrame:
     """The columns that belong to the team's game, one row per row of `slate`.
 
-    `game_date`, `player_lookup`, `player_name` and `population` are the population's own.
+    `game_date`, `player_lookup`, `player_name`, `team_abbr`, `population` and `tipoff_at` come
+    with the population.
     """
     day, month = pl.col("game_date"), pl.col("game_date").dt.month()
     phase = (
@@ -41,7 +42,6 @@ def columns(slate: pl.DataFrame) -> pl.DataFrame:
         "season",
         "season_type",
         phase.alias("season_phase"),
-        "tipoff_at",
         pl.col("opponent").alias("opponent_team_abbr"),
         pl.col("is_home").alias("home_game"),
     )

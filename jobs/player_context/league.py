@@ -114,7 +114,7 @@ def clean_box(gamebook: pl.DataFrame) -> Resolved:
     named = gamebook.filter(pl.col("player_lookup").is_not_null())
     if "minutes_decimal" in named.columns:
         minutes = pl.col("minutes_decimal").fill_nan(None)
-        named = named.with_columns((minutes * 1000).round().cast(pl.Int64).alias("minutes"))
+        named = named.with_columns((minutes * 1000).round().cast(pl.Int64, strict=False).alias("minutes"))
         named = named.drop("minutes_decimal")
     named = named.rename({old: new for old, new in _SHORT.items() if old in named.columns})
     return resolve(named, ["game_date", "player_lookup"])

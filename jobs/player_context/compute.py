@@ -1,0 +1,131 @@
+"""The computation of a span: every group of columns over one table of players."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import polars as pl
+
+from jobs.player_context import (
+    form,
+    game_lines,
+    identity,
+    injuries,
+    player,
+    points_line,
+    quality,
+    rest,
+    schedule_ahead,
+    team,
+    travel,
+)
+from jobs.player_context.aliases import known_aliases, resolve_lookups
+from jobs.player_context.clean import Resolved
+from jobs.player_context.columns import OUTPUT
+from jobs.player_context.league import League, load, slate
+from jobs.player_context.population import people_of
+from jobs.player_context.reporting import conflicts, unmatched
+from ray_backfill.job import Computed, Context, Frames
+
+__all__ = ["compute"]
+
+
+def compute(frames: Frames, dates: Sequence[date], context: Context) -> Computed:
+    """The rows of `dates`, all of `context.season`, sorted by date and player."""
+    league = load(frames, context)
+    games = slate(league, dates).with_row_index("slot")
+    people = _people(league, games)
+    aliases = known_aliases(frames["aliases"])
+    local = {
+        name: resolve_lookups(_of(frames[name], dates), people, aliases)
+        for name in ("points_props", "bettingpros", "injuries")
+    }
+    local["game_lines"] = _of(frames["game_lines"], dates)
+    reports, report_times = injuries.latest_reports(games, injuries.normalised(local["injuries"]))
+    rows = pl.concat(
+        [
+            people,
+            _of_teams(league, games, frames, local["game_lines"], context)[people["slot"]],
+            _of_players(league, people, frames, local, (reports, report_times, aliases), context),
+        ],
+        how="horizontal",
+    )
+    rows = rows.with_columns(rest.columns(rows, league.played()))
+    rows = rows.with_columns(quality.columns(rows))
+    return Computed(
+        rows.select(OUTPUT.schema().names()).cast(dict(OUTPUT.schema())),
+        conflicts(league, reports, dates),
+        unmatched(frames, league, games, people, local, dates),
+    )
+
+
+def _people(league: League, games: pl.DataFrame) -> pl.DataFrame:
+    """The population with `row`, the position `slot` of its side in `games`, and its tip-off."""
+    earlier = pl.concat(
+        frame.select("game_date", "player_lookup", "player_name", "team_abbr")
+        for frame in (league.before, league.box)
+    )
+    people = people_of(games, league.box, earlier)
+    side = games.select("game_date", "team_abbr", "slot", "opponent", "tipoff_at")
+    return people.join(
+        side, on=["game_date", "team_abbr"], how="left", maintain_order="left"
+    ).with_row_index("row")
+
+
+def _of(frame: pl.DataFrame, dates: Sequence[date]) -> pl.DataFrame:
+    return frame.filter(pl.col("game_date").is_in(list(dates)))
+
+
+def _of_teams(
+    league: League,
+    games: pl.DataFrame,
+    frames: Frames,
+    lines: pl.DataFrame,
+    context: Context,
+) -> pl.DataFrame:
+    """The columns that are the same for every player of a side, one row per row of `games`."""
+    team_games = team.team_games(league.played())
+    results = team.results_track(league.sides)
+    return pl.concat(
+        [
+            identity.columns(games),
+            game_lines.columns(games, lines, strict=context.options.strict_known_at),
+            rest.gaps(games, league.sides, league.box).alias("history_gap").to_frame(),
+            team.columns(games, team.ratings_track(team_games), results),
+            schedule_ahead.columns(games, league.sides, results),
+            travel.columns(games, league.sides, frames["locations"]),
+        ],
+        how="horizontal",
+    )
+
+
+def _of_players(
+    league: League,
+    people: pl.DataFrame,
+    frames: Frames,
+    local: Frames,
+    known: tuple[Resolved, pl.DataFrame, pl.DataFrame],
+    context: Context,
+) -> pl.DataFrame:
+    """The columns that need nothing but the player and his side, one row per row of `people`."""
+    reports, report_times, aliases = known
+    played = league.played()
+    history = form.form_track(played, team.team_games(played))
+    before = league.before.filter("played")
+    born = player.birth_dates(people, frames["registry"], aliases, league.season)
+    return pl.concat(
+        [
+            form.columns(people, history, form.versus_tracks(played, before)),
+            points_line.columns(
+                people,
+                played,
+                local["points_props"],
+                local["bettingpros"],
+                strict=context.options.strict_known_at,
+            ),
+            player.columns(people, born),
+            injuries.columns(people, reports.rows, report_times, history),
+        ],
+        how="horizontal",
+    )

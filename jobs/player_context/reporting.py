@@ -1,0 +1,144 @@
+"""What a computation has to say beside its rows: conflicts, and input that matched nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import polars as pl
+
+from jobs import raw_tables
+from jobs.player_context.clean import GAME, Resolved, counting
+from jobs.player_context.league import League
+from ray_backfill.contract import Table
+from ray_backfill.job import Frames, Unmatched
+
+__all__ = ["conflicts", "unmatched"]
+
+_SHOWN = 5
+
+
+def conflicts(league: League, reports: Resolved, dates: Sequence[date]) -> dict[date, str]:
+    """Date -> which keys of which tables disagree with themselves, for those of `dates`.
+
+    Of injury reports only each team's latest before tip-off counts: no other is used.
+    """
+    found = [
+        (raw_tables.SCHEDULE, league.schedule.ties.filter(counting()), GAME[1:]),
+        (raw_tables.GAMEBOOK, league.gamebook.ties, ("player_lookup",)),
+        (raw_tables.INJURIES, reports.ties, ("report_timestamp", "team_abbr", "player_lookup")),
+    ]
+    sentences: dict[date, list[str]] = {}
+    for table, ties, key in found:
+        for day, keys in _keys(ties, key, dates).items():
+            sentences.setdefault(day, []).append(_sentence(table, keys))
+    return {day: " ".join(sentences[day]) for day in sorted(sentences)}
+
+
+def _keys(ties: pl.DataFrame, key: Sequence[str], dates: Sequence[date]) -> Mapping[date, list[str]]:
+    """The keys of the tied rows by date, as text."""
+    rows = (
+        ties.filter(pl.col("game_date").is_in(list(dates)))
+        .select("game_date", pl.concat_str(key, separator=" ").alias("key"))
+        .unique()
+        .sort("game_date", "key")
+    )
+    by_day: dict[date, list[str]] = {}
+    for day, name in rows.iter_rows():
+        by_day.setdefault(day, []).append(name)
+    return by_day
+
+
+def _sentence(table: Table, keys: Sequence[str]) -> str:
+    more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+    return (
+        f"{table.name} has rows of one key that disagree, and no processed_at that decides: "
+        f"{', '.join(keys[:_SHOWN])}{more}."
+    )
+
+
+def unmatched(
+    frames: Frames,
+    league: League,
+    games: pl.DataFrame,
+    people: pl.DataFrame,
+    local: Frames,
+    dates: Sequence[date],
+) -> tuple[Unmatched, ...]:
+    """Distinct rows of the inputs of `dates` that belong to no game or player, by source."""
+    player = people.select("game_date", "player_lookup", "team_abbr")
+    points = local["bettingpros"].filter(pl.col("market_type") == "points")
+    book = frames["gamebook"].filter(pl.col("game_date").is_in(list(dates)))
+    return (
+        *_of_gamebook(book, games),
+        *_count(
+            raw_tables.GAME_LINES,
+            "bookmaker_key",
+            "no such game on that date",
+            local["game_lines"].join(
+                games,
+                left_on=["game_date", "home_team_abbr", "away_team_abbr"],
+                right_on=["game_date", "home_team", "away_team"],
+                how="anti",
+            ),
+        ),
+        *_of_props(local["points_props"], player),
+        *_count(
+            raw_tables.BETTINGPROS,
+            "bookmaker",
+            "no such player on that date",
+            points.join(player, on=["game_date", "player_lookup"], how="anti"),
+        ),
+        *_count(
+            raw_tables.INJURIES,
+            "team",
+            "the team has no game on that date",
+            local["injuries"].join(
+                games, left_on=["game_date", "team"], right_on=["game_date", "team_abbr"], how="anti"
+            ),
+        ),
+    )
+
+
+def _of_gamebook(book: pl.DataFrame, games: pl.DataFrame) -> list[Unmatched]:
+    nobody = pl.col("player_lookup").is_null()
+    return [
+        *_count(raw_tables.GAMEBOOK, "team_abbr", "no player_lookup", book.filter(nobody)),
+        *_count(
+            raw_tables.GAMEBOOK,
+            "team_abbr",
+            "the team has no game on that date",
+            book.filter(~nobody).join(games, on=["game_date", "team_abbr"], how="anti"),
+        ),
+    ]
+
+
+def _of_props(props: pl.DataFrame, player: pl.DataFrame) -> list[Unmatched]:
+    found = props.join(player, on=["game_date", "player_lookup"], how="left")
+    team = pl.col("team_abbr")
+    other = (team != pl.col("home_team_abbr")) & (team != pl.col("away_team_abbr"))
+    no_team = pl.col("home_team_abbr").is_null() | pl.col("away_team_abbr").is_null()
+    return [
+        *_count(
+            raw_tables.POINTS_PROPS,
+            "bookmaker",
+            "no such player on that date",
+            found.filter(team.is_null()),
+        ),
+        *_count(
+            raw_tables.POINTS_PROPS,
+            "bookmaker",
+            "the player's team is not one of the line's",
+            found.filter(team.is_not_null() & (no_team | other)),
+        ),
+    ]
+
+
+def _count(table: Table, source: str, why: str, rows: pl.DataFrame) -> list[Unmatched]:
+    counts = (
+        rows.unique()
+        .group_by("game_date", pl.col(source).fill_null("").alias("source"))
+        .len()
+        .sort("game_date", "source")
+    )
+    return [Unmatched(day, table.name, name, why, n) for day, name, n in counts.iter_rows()]

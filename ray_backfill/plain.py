@@ -1,0 +1,53 @@
+"""The usual choices for a job that has no seasons and no states of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from ray_backfill.calendar import Season
+from ray_backfill.job import Calendar, Context, Day, Frames, Input, View
+
+__all__ = ["every_date", "views_of"]
+
+
+def views_of(inputs: Sequence[Input]) -> tuple[View, ...]:
+    """A view of each input as it is: any other content of its columns makes dates stale.
+
+    The partition column of each table must be named as that of the output.
+    """
+    return tuple(View(i.name, (i.name,), i.window, _rows(i.name)) for i in inputs)
+
+
+def _rows(name: str) -> Callable[[Frames, Context], pl.DataFrame]:
+    def rows(frames: Frames, context: Context) -> pl.DataFrame:
+        return frames[name]
+
+    return rows
+
+
+def every_date(source: Input, key: Sequence[str]) -> Callable[[Frames, Any], Calendar]:
+    """A calendar in which each date that has rows in `source` is due, with a season a year.
+
+    A date is expected to have as many rows as there are different values of `key`.
+    """
+    partition = source.table.partition
+    assert partition is not None
+
+    def calendar(frames: Frames, options: Any) -> Calendar:
+        counts = (
+            frames[source.name]
+            .drop_nulls(partition)
+            .group_by(partition)
+            .agg(pl.struct(*key).n_unique().alias("rows"))
+            .sort(partition)
+        )
+        days = {day: Day(day, None, expected_rows=rows) for day, rows in counts.iter_rows()}
+        years = sorted({day.year for day in days})
+        seasons = tuple(Season(str(y), date(y, 1, 1), date(y + 1, 1, 1)) for y in years)
+        return Calendar(seasons, days)
+
+    return calendar

@@ -1,0 +1,83 @@
+"""Windows and ranges are half-open and never reach out of their season."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ray_backfill.calendar import DateRange, Season, Window, hull, parse_date, season_of
+from ray_backfill.errors import UsageError
+
+SEASONS = (
+    Season("2023-24", date(2023, 10, 24), date(2024, 6, 18)),
+    Season("2024-25", date(2024, 10, 22), date(2025, 6, 23)),
+)
+inside = st.integers(0, (SEASONS[1].end - SEASONS[1].start).days - 1).map(
+    lambda n: SEASONS[1].start + timedelta(n)
+)
+
+
+@given(inside, st.integers(0, 40), st.integers(0, 40))
+def test_a_day_window_has_its_days_before_and_ahead(day: date, before: int, ahead: int) -> None:
+    """`around` holds D, `before` days back and `ahead` days on, and nothing else."""
+    bounds = Window.around(before=before, ahead=ahead).bounds(day, SEASONS)
+    assert bounds is not None
+    assert bounds.days() == [day + timedelta(n) for n in range(-before, ahead + 1)]
+
+
+@given(inside, st.integers(0, 300))
+def test_season_to_date_starts_with_the_season_and_ends_in_it(day: date, ahead: int) -> None:
+    """Season to date never reaches into another season, however far it looks ahead."""
+    bounds = Window.season_to_date(ahead=ahead).bounds(day, SEASONS)
+    assert bounds is not None
+    assert bounds.start == SEASONS[1].start
+    assert bounds.end == min(day + timedelta(1 + ahead), SEASONS[1].end)
+
+
+@given(inside)
+def test_history_excludes_the_day_itself(day: date) -> None:
+    """A look-back without D ends before D."""
+    bounds = Window.season_to_date(upto_day=False).bounds(day, SEASONS)
+    assert bounds is not None
+    assert day not in bounds
+    assert bounds.end == day
+
+
+def test_the_season_before_is_the_whole_one() -> None:
+    """`season_before` is the earlier season, and empty for the first."""
+    window = Window.season_before()
+    assert window.bounds(date(2025, 1, 1), SEASONS) == SEASONS[0].range
+    first = window.bounds(date(2024, 1, 1), SEASONS)
+    assert first is not None
+    assert not first
+
+
+def test_a_window_of_always_has_no_bounds() -> None:
+    """Tables without partitions are read whole."""
+    assert Window.always().bounds(date(2025, 1, 1), SEASONS) is None
+
+
+def test_a_day_between_seasons_belongs_to_none() -> None:
+    """The summer is in no season."""
+    assert season_of(date(2024, 8, 1), SEASONS) is None
+    assert season_of(date(2024, 6, 17), SEASONS) == SEASONS[0]
+    assert season_of(date(2024, 6, 18), SEASONS) is None
+
+
+def test_the_hull_ignores_empty_ranges() -> None:
+    """Empty ranges do not stretch a hull."""
+    day = date(2025, 1, 5)
+    assert hull([DateRange(day, day), DateRange(day, day + timedelta(2))]) == DateRange(
+        day, day + timedelta(2)
+    )
+    assert hull([DateRange(day, day)]) is None
+
+
+@pytest.mark.parametrize("text", ["2025-02-30", "2025-13-01", "yesterday", "", "2025-1-1"])
+def test_a_date_that_does_not_exist_is_a_usage_error(text: str) -> None:
+    """What is no date is refused with the text that was typed."""
+    with pytest.raises(UsageError, match=f"'{text}' is not a date"):
+        parse_date(text)

@@ -1,0 +1,204 @@
+"""Every value of player context, against the slow reference."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date, timedelta
+from random import Random
+from typing import Any
+
+import polars as pl
+import pytest
+
+from jobs.player_context import JOB
+from jobs.raw_tables import RAW_TABLES
+from ray_backfill.job import Calendar
+from tests.frames import Tables, calendar_of, rows_of, table_of
+from tests.reference import Reference, real
+from tests.reference.adversarial import adversarial_tables
+from tests.reference.compare import Comparison, compare_calendar, compare_days, spans
+
+needs_real_data = pytest.mark.skipif(real.absent() is not None, reason=str(real.absent()))
+
+ALWAYS = (
+    date(2021, 12, 20),  # a game without tip-off
+    date(2022, 1, 24),
+    date(2024, 4, 16),  # play-in
+    date(2024, 6, 6),  # playoffs
+    date(2025, 1, 24),  # the day between two games on neutral ground
+    date(2025, 10, 21),  # an opening night
+    date(2025, 10, 27),
+    date(2025, 11, 15),
+    date(2026, 2, 10),
+    date(2026, 3, 20),
+    date(2026, 3, 26),
+    date(2026, 4, 12),  # rosters
+)
+DRAWN = 28
+
+
+def options(*, strict_known_at: bool) -> Any:
+    """The job's options."""
+    return JOB.options(strict_known_at=strict_known_at)
+
+
+def frames_of(tables: dict[str, list[dict[str, Any]]]) -> dict[str, pl.DataFrame]:
+    """Raw rows as frames; a table without rows is absent."""
+    return {
+        table.name: table_of(table, tables[table.name])
+        for table in RAW_TABLES
+        if tables.get(table.name)
+    }
+
+
+def every_day(reference: Reference) -> list[date]:
+    """All dates from before the first game to after the last."""
+    first = reference.schedule.games[0].day - timedelta(10)
+    last = reference.schedule.games[-1].day + timedelta(10)
+    return [first + timedelta(n) for n in range((last - first).days)]
+
+
+# The real data ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def real_calendar() -> Calendar:
+    """The job's calendar of five seasons."""
+    return calendar_of(JOB, real.tables(), options(strict_known_at=False))
+
+
+@needs_real_data
+def test_calendar_of_five_seasons(real_calendar: Calendar) -> None:
+    """Every date of five seasons is what the reference says, with as many rows."""
+    reference, comparison = real.reference(), Comparison(rows=1)
+    compare_calendar(comparison, reference, real_calendar, every_day(reference))
+    comparison.assert_same()
+
+
+@needs_real_data
+def test_values_of_real_dates(real_calendar: Calendar) -> None:
+    """On drawn dates of five seasons, and on those known to be odd, every value is the same."""
+    reference, comparison, random = real.reference(), Comparison(), Random(20251121)  # noqa: S311
+    due = [day for day in reference.schedule.on_day if reference.state(day)[0] is None]
+    days = {*ALWAYS, *random.sample(sorted(set(due) - set(ALWAYS)), DRAWN)}
+    for span in spans(days, real_calendar, random, longest=12):
+        compare_days(
+            comparison,
+            JOB,
+            real.tables(),
+            reference,
+            real_calendar,
+            span,
+            options(strict_known_at=False),
+        )
+    comparison.assert_same()
+
+
+@needs_real_data
+def test_values_of_real_dates_without_untimed_lines(real_calendar: Calendar) -> None:
+    """With `strict_known_at` lines without a time are as good as absent."""
+    comparison = Comparison()
+    reference = Reference(rows_of(real.tables()), strict_known_at=True)
+    compare_days(
+        comparison,
+        JOB,
+        real.tables(),
+        reference,
+        real_calendar,
+        [date(2025, 10, 21), date(2025, 11, 15), date(2026, 1, 20)],
+        options(strict_known_at=True),
+    )
+    comparison.assert_same()
+
+
+# The adversarial league -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("seed", range(6))
+def test_values_of_the_adversarial_league(seed: int, strict: bool) -> None:
+    """On every date of a league full of trouble, every value is the same."""
+    rows = adversarial_tables(seed)
+    compare_league(rows, frames_of(rows), strict=strict, random=Random(seed))  # noqa: S311
+
+
+def compare_league(
+    rows: dict[str, list[dict[str, Any]]], tables: Tables, *, strict: bool, random: Random
+) -> None:
+    """All dates of a league, in spans of drawn lengths."""
+    reference, comparison = Reference(rows, strict_known_at=strict), Comparison()
+    chosen = options(strict_known_at=strict)
+    calendar = calendar_of(JOB, tables, chosen)
+    compare_calendar(comparison, reference, calendar, every_day(reference))
+    for span in spans(reference.schedule.on_day, calendar, random, longest=16):
+        compare_days(comparison, JOB, tables, reference, calendar, span, chosen)
+    comparison.assert_same()
+
+
+def test_the_adversarial_league_meets_every_rule() -> None:
+    """Over the seeds used, every rank, book, state, status and issue occurs."""
+    met: Counter[tuple[str, Any]] = Counter()
+    for seed in range(6):
+        reference = Reference(adversarial_tables(seed))
+        for day in reference.schedule.on_day:
+            one = reference.day(day)
+            met["state", one.state] += 1
+            met["quarantined", one.quarantined is not None] += 1
+            for row in one.rows:
+                for column in ("points_line_rank", "spread_bookmaker", "total_bookmaker"):
+                    met[column, row[column]] += 1
+                for column in ("population", "season_phase", "player_status", "home_game"):
+                    met[column, row[column]] += 1
+                for issue in row["data_quality_issues"]:
+                    met["issue", issue] += 1
+                for column, value in row.items():
+                    met[column, "NULL" if value is None else "known"] += 1
+    rare = {what: met[what] for what in EXPECTED if met[what] < 4}
+    assert not rare, rare
+
+
+ISSUES = (
+    "no_history",
+    "thin_history",
+    "history_gap",
+    "no_tipoff",
+    "no_game_spread",
+    "no_game_total",
+    "no_points_line",
+    "unstamped_line",
+    "no_injury_report",
+    "implausible_spread",
+    "implausible_total",
+)
+EXPECTED = (
+    *(("state", state) for state in (None, "by_design", "blocked", "future")),
+    *(("quarantined", value) for value in (True, False)),
+    *(("points_line_rank", rank) for rank in (None, 1, 2, 3, 4, 5)),
+    *(("spread_bookmaker", book) for book in (None, "draftkings", "fanduel", "consensus")),
+    *(("total_bookmaker", book) for book in (None, "draftkings", "fanduel", "consensus")),
+    *(("population", kind) for kind in ("gamebook", "roster")),
+    *(("season_phase", phase) for phase in ("early", "mid", "late", "playoffs")),
+    *(("player_status", s) for s in (None, "out", "questionable", "available", "gtd")),
+    *(("issue", issue) for issue in ISSUES),
+    *(
+        (column, known)
+        for known in ("NULL", "known")
+        for column in (
+            "opening_points_line",
+            "days_rest",
+            "minutes_in_last_14_days",
+            "usage_rate_last_10",
+            "avg_points_vs_opponent",
+            "team_pace_last_10",
+            "opponent_ft_rate_allowed",
+            "next_game_days_rest",
+            "opponent_days_rest",
+            "travel_miles",
+            "miles_traveled_last_14_days",
+            "player_age",
+            "injury_reason",
+            "star_teammates_out",
+            "known_at_max",
+        )
+    ),
+)
