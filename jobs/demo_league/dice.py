@@ -7,6 +7,7 @@ arithmetic stays below 2**64, so nothing overflows and nothing depends on a libr
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from zlib import crc32
 
 import polars as pl
@@ -20,7 +21,7 @@ _SPREAD = 0x9E3779B1
 def seeded(seed: int, *parts: int | str) -> int:
     """A 32-bit number of a seed and what it is for, outside of any frame."""
     text = "/".join(str(part) for part in (seed, *parts))
-    return crc32(text.encode(), seed & _MASK)
+    return int.from_bytes(blake2b(text.encode(), digest_size=4).digest(), "big")
 
 
 def _mix(h: pl.Series) -> pl.Series:

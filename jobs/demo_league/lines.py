@@ -125,11 +125,6 @@ def _snapshots(spec: LeagueSpec, year: int, rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(snapshot_timestamp=time)
 
 
-def _halves(value: pl.Expr) -> pl.Expr:
-    """To the next half point; 0.0 and never -0.0."""
-    return (value * 2).round().cast(pl.Int64) / 2
-
-
 def _markets(spec: LeagueSpec, rows: pl.DataFrame) -> pl.DataFrame:
     """Spreads and totals, both sides of each, now and then with alternate lines beside."""
     rows = each(rows, "market", 2).with_columns(
@@ -150,7 +145,7 @@ def _markets(spec: LeagueSpec, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_points(spec: LeagueSpec, rows: pl.DataFrame) -> pl.DataFrame:
-    """`point`: the home team's spread, or the total."""
+    """`halves`: the home team's spread or the total, in half points."""
     spread = pl.col("market") == 0
     moved = pl.min_horizontal("snap", 2)
     shade = (number("shade", 5, "book_key") - 2).clip(-1, 1) * 0.5
@@ -170,7 +165,7 @@ def _with_points(spec: LeagueSpec, rows: pl.DataFrame) -> pl.DataFrame:
     if spec.defects:
         misprint = chance("misprint", 2, "market_key_") & spread
         point = pl.when(misprint).then(34.5).otherwise(point)
-    return rows.with_columns(point=_halves(point))
+    return rows.with_columns(halves=(point * 2).round().cast(pl.Int64))
 
 
 def _with_outcomes(rows: pl.DataFrame) -> pl.DataFrame:
@@ -181,7 +176,7 @@ def _with_outcomes(rows: pl.DataFrame) -> pl.DataFrame:
     # The first side gets likelier, and cheaper, as a spread rises and as a total falls.
     alternate = pl.col("alternate") * pl.when(spread).then(-45).otherwise(45)
     cents = pl.when(first).then(191 + lean + alternate).otherwise(191 - lean - alternate)
-    home, away = pl.col("home_name"), pl.col("away_name")
+    home, away, halves = pl.col("home_name"), pl.col("away_name"), pl.col("halves")
     return rows.with_columns(
         game_id="feed_id",
         game_date="day",
@@ -198,6 +193,6 @@ def _with_outcomes(rows: pl.DataFrame) -> pl.DataFrame:
         .when(first)
         .then(pl.lit("Over"))
         .otherwise(pl.lit("Under")),
-        outcome_point=pl.when(spread & ~first).then(0.0 - pl.col("point")).otherwise("point"),
+        outcome_point=pl.when(spread & ~first).then(-halves).otherwise(halves) / 2,
         outcome_price=cents / 100,
     )

@@ -106,7 +106,7 @@ def _snapshots(spec: LeagueSpec, year: int, rows: pl.DataFrame) -> pl.DataFrame:
     nameless = pl.col("nth_book") == _UNTIMED
     untimed_day = oddities(spec, year).untimed
     timeless = nameless if untimed_day is None else nameless | (pl.col("day") == untimed_day)
-    rows = rows.filter(~(timeless & running))
+    rows = rows.filter(~(timeless & running)).filter(~nameless | (snap == _MORNING))
     time = (
         pl.when(timeless)
         .then(None)

@@ -28,14 +28,12 @@ def resolve_lookups(
     if aliases.is_empty() or frame.is_empty():
         return frame
     target = aliases.rename({"player_lookup": "target"})
-    found = frame.join(
-        target, left_on="player_lookup", right_on="alias_lookup", how="left"
-    ).join(
+    found = frame.join(target, left_on="player_lookup", right_on="alias_lookup", how="left").join(
         people.select("game_date", "player_lookup", pl.lit(True).alias("is_somebody")),
         on=["game_date", "player_lookup"],
         how="left",
     )
     meant = pl.when(pl.col("is_somebody").is_null()).then("target")
-    return found.with_columns(
-        pl.coalesce(meant, "player_lookup").alias("player_lookup")
-    ).select(frame.columns)
+    return found.with_columns(pl.coalesce(meant, "player_lookup").alias("player_lookup")).select(
+        frame.columns
+    )

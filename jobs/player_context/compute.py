@@ -23,8 +23,7 @@ from jobs.player_context import (
 from jobs.player_context.aliases import known_aliases, resolve_lookups
 from jobs.player_context.clean import Resolved
 from jobs.player_context.columns import OUTPUT
-from jobs.player_context.league import League, load, slate
-from jobs.player_context.population import people_of
+from jobs.player_context.league import League, load, people_on, slate
 from jobs.player_context.reporting import conflicts, unmatched
 from ray_backfill.job import Computed, Context, Frames
 
@@ -54,7 +53,7 @@ def compute(frames: Frames, dates: Sequence[date], context: Context) -> Computed
     rows = rows.with_columns(rest.columns(rows, league.played()))
     rows = rows.with_columns(quality.columns(rows))
     return Computed(
-        rows.select(OUTPUT.schema().names()).cast(dict(OUTPUT.schema())),
+        rows.select(OUTPUT.schema().names()).cast(OUTPUT.schema()),
         conflicts(league, reports, dates),
         unmatched(frames, league, games, people, local, dates),
     )
@@ -62,11 +61,7 @@ def compute(frames: Frames, dates: Sequence[date], context: Context) -> Computed
 
 def _people(league: League, games: pl.DataFrame) -> pl.DataFrame:
     """The population with `row`, the position `slot` of its side in `games`, and its tip-off."""
-    earlier = pl.concat(
-        frame.select("game_date", "player_lookup", "player_name", "team_abbr")
-        for frame in (league.before, league.box)
-    )
-    people = people_of(games, league.box, earlier)
+    people = people_on(league, games)
     side = games.select("game_date", "team_abbr", "slot", "opponent", "tipoff_at")
     return people.join(
         side, on=["game_date", "team_abbr"], how="left", maintain_order="left"

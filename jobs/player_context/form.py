@@ -29,9 +29,7 @@ def form_track(played: pl.DataFrame, team_games: pl.DataFrame) -> Track:
     """
     both = known(["points", "minutes"])
     games = played.join(
-        team_games.select(
-            "game_date", "team_abbr", "length", "team_uses", "has_uses"
-        ),
+        team_games.select("game_date", "team_abbr", "length", "team_uses", "has_uses"),
         on=["game_date", "team_abbr"],
         how="left",
     ).with_columns(
@@ -102,9 +100,7 @@ def _deviation(history: Past) -> pl.Series:
     return ratio(spread, count * (count - 1)).sqrt()
 
 
-def versus_tracks(
-    played: pl.DataFrame, played_before: pl.DataFrame
-) -> tuple[Track, pl.DataFrame]:
+def versus_tracks(played: pl.DataFrame, played_before: pl.DataFrame) -> tuple[Track, pl.DataFrame]:
     """This season's games by player and opponent, and the season before's sums of them."""
     has = pl.col("points").is_not_null().alias("has_points")
     games = played.select("player_lookup", "opponent", "game_date", "points", has)

@@ -40,9 +40,13 @@ def _quoted(slate: pl.DataFrame, game_lines: pl.DataFrame, *, strict: bool) -> p
     spread = pl.col("market_key") == "spreads"
     lines = game_lines.select(
         pl.all().exclude("home_team", "away_team"),
-        pl.when(pl.col("outcome_name") == pl.when(spread).then("home_team").otherwise(pl.lit("Over")))
+        pl.when(
+            pl.col("outcome_name") == pl.when(spread).then("home_team").otherwise(pl.lit("Over"))
+        )
         .then(True)
-        .when(pl.col("outcome_name") == pl.when(spread).then("away_team").otherwise(pl.lit("Under")))
+        .when(
+            pl.col("outcome_name") == pl.when(spread).then("away_team").otherwise(pl.lit("Under"))
+        )
         .then(False)
         .alias("side"),
     ).filter(

@@ -1,7 +1,8 @@
 """Rules that a computed date must pass before it is published.
 
 They ask for what follows from the definitions, never for a share of values that happens to be
-usual: a gate that blocks good data does more harm than none.
+usual: a gate that blocks good data does more harm than none. That a date has rows and that its
+key is unique is checked for every job, before these.
 """
 
 from __future__ import annotations
@@ -13,27 +14,12 @@ from ray_backfill.job import Day
 __all__ = ["GATES"]
 
 
-def has_rows(rows: pl.DataFrame, day: Day) -> str | None:
-    """A date that is due has as many rows as the calendar counted."""
-    if rows.height == day.expected_rows and rows.height > 0:
-        return None
-    return f"{rows.height} rows where {day.expected_rows} are expected"
-
-
-def one_row_per_player(rows: pl.DataFrame, day: Day) -> str | None:
-    """A player stands once on a date."""
-    double = rows.filter(pl.col("player_lookup").is_duplicated())["player_lookup"]
-    return _offenders(double.unique().sort(), "have more than one row")
-
-
 def team_in_game(rows: pl.DataFrame, day: Day) -> str | None:
     """`game_id` is made of the date and of the row's two teams, in the order of the venue."""
     home, away = pl.col("team_abbr"), pl.col("opponent_team_abbr")
     first = pl.when("home_game").then(away).otherwise(home)
     second = pl.when("home_game").then(home).otherwise(away)
-    made = pl.concat_str(
-        pl.col("game_date").dt.strftime("%Y%m%d"), first, second, separator="_"
-    )
+    made = pl.concat_str(pl.col("game_date").dt.strftime("%Y%m%d"), first, second, separator="_")
     wrong = rows.filter(pl.col("game_id").ne_missing(made) | (home == away))
     return _offenders(wrong["player_lookup"], "are not in the game of their row")
 
@@ -75,8 +61,6 @@ def _offenders(players: pl.Series, what: str) -> str | None:
 
 
 GATES = (
-    has_rows,
-    one_row_per_player,
     team_in_game,
     spreads_mirror,
     known_before_tipoff,

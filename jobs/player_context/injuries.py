@@ -7,9 +7,9 @@ import polars as pl
 from jobs.player_context.clean import Resolved, resolve
 from jobs.player_context.history import Past, Track, past, sum_newest
 
-__all__ = ["columns", "latest_reports", "star_flags"]
+__all__ = ["KEY", "columns", "latest_reports", "normalised", "star_flags"]
 
-_KEY = ["report_timestamp", "game_date", "team_abbr", "player_lookup"]
+KEY = ["report_timestamp", "game_date", "team_abbr", "player_lookup"]
 _OUT = ["out", "doubtful"]
 
 
@@ -51,7 +51,7 @@ def latest_reports(slate: pl.DataFrame, injuries: pl.DataFrame) -> tuple[Resolve
     times = usable.group_by(team).agg(pl.col("report_timestamp").max().alias("report_at"))
     rows = usable.join(times, on=team).filter(pl.col("report_timestamp") == pl.col("report_at"))
     listed = rows.filter(pl.col("player_lookup").is_not_null()).drop("limit", "report_at")
-    return resolve(listed, _KEY), times
+    return resolve(listed, KEY), times
 
 
 def star_flags(listed: pl.DataFrame, games: Track) -> pl.Series:

@@ -14,19 +14,19 @@ from jobs.player_context.clean import (
     resolve,
     resolve_schedule,
 )
+from jobs.player_context.population import people_of
 from ray_backfill.job import Context, Frames
 
-__all__ = ["PLAYED", "League", "clean_box", "load", "sides_of", "slate", "with_side"]
-
-PLAYED = (
-    (pl.col("player_status") == "active")
-    & (
-        (pl.col("minutes") > 0)
-        | (pl.col("points") > 0)
-        | (pl.col("minutes").is_null() & pl.col("points").is_not_null())
-    )
-).fill_null(False)
-"""Whether a gamebook row is a game played."""
+__all__ = [
+    "League",
+    "clean_box",
+    "load",
+    "people_on",
+    "sides_of",
+    "slate",
+    "with_played",
+    "with_side",
+]
 
 _SHORT = {
     "field_goals_made": "fgm",
@@ -73,8 +73,8 @@ def load(frames: Frames, context: Context) -> League:
     return League(
         season=context.season.name,
         sides=sides,
-        box=with_side(gamebook.rows, sides),
-        before=with_side(clean_box(frames["gamebook_before"]).rows, before),
+        box=with_side(with_played(gamebook.rows), sides),
+        before=with_side(with_played(clean_box(frames["gamebook_before"]).rows), before),
         schedule=schedule,
         gamebook=gamebook,
     )
@@ -114,18 +114,27 @@ def clean_box(gamebook: pl.DataFrame) -> Resolved:
     named = gamebook.filter(pl.col("player_lookup").is_not_null())
     if "minutes_decimal" in named.columns:
         minutes = pl.col("minutes_decimal").fill_nan(None)
-        named = named.with_columns((minutes * 1000).round().cast(pl.Int64, strict=False).alias("minutes"))
+        named = named.with_columns(
+            (minutes * 1000).round().cast(pl.Int64, strict=False).alias("minutes")
+        )
         named = named.drop("minutes_decimal")
     named = named.rename({old: new for old, new in _SHORT.items() if old in named.columns})
     return resolve(named, ["game_date", "player_lookup"])
 
 
 def with_side(box: pl.DataFrame, sides: pl.DataFrame) -> pl.DataFrame:
-    """The rows whose team plays on their date, with `opponent` and, where known, `played`."""
-    found = box.join(
+    """The rows whose team plays on their date, with `opponent`."""
+    return box.join(
         sides.select("game_date", "team_abbr", "opponent"), on=["game_date", "team_abbr"]
     )
-    return found.with_columns(PLAYED.alias("played")) if "minutes" in found.columns else found
+
+
+def with_played(box: pl.DataFrame) -> pl.DataFrame:
+    """The rows with `played` (Boolean): whether it is a game played."""
+    active = pl.col("player_status") == "active"
+    scored = pl.col("minutes").is_null() & pl.col("points").is_not_null()
+    played = active & ((pl.col("minutes") > 0) | (pl.col("points") > 0) | scored)
+    return box.with_columns(played.fill_null(False).alias("played"))
 
 
 def slate(league: League, dates: Sequence[date]) -> pl.DataFrame:
@@ -133,3 +142,12 @@ def slate(league: League, dates: Sequence[date]) -> pl.DataFrame:
     return league.sides.filter(pl.col("game_date").is_in(list(dates))).sort(
         "game_date", "team_abbr"
     )
+
+
+def people_on(league: League, games: pl.DataFrame) -> pl.DataFrame:
+    """The population of `games` (sides of some dates), see `people_of`."""
+    earlier = pl.concat(
+        frame.select("game_date", "player_lookup", "player_name", "team_abbr")
+        for frame in (league.before, league.box)
+    )
+    return people_of(games, league.box, earlier)

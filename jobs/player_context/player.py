@@ -20,8 +20,12 @@ def birth_dates(
     """
     named = registry.filter(pl.col("player_lookup").is_not_null())
     who = people.select("game_date", "player_lookup")
-    own = who.join(_born(named, ["player_lookup"], season), on="player_lookup", how="left",
-                   maintain_order="left")
+    own = who.join(
+        _born(named, ["player_lookup"], season),
+        on="player_lookup",
+        how="left",
+        maintain_order="left",
+    )
     aliased = _aliased(who, named, aliases)
     if aliased.is_empty():
         return own["birth_date"]
@@ -44,7 +48,9 @@ def _aliased(who: pl.DataFrame, registry: pl.DataFrame, aliases: pl.DataFrame) -
     """
     other = aliases.join(registry, left_on="alias_lookup", right_on="player_lookup", how="semi")
     pairs = who.join(other, on="player_lookup").join(
-        who, left_on=["game_date", "alias_lookup"], right_on=["game_date", "player_lookup"],
+        who,
+        left_on=["game_date", "alias_lookup"],
+        right_on=["game_date", "player_lookup"],
         how="anti",
     )
     rows = registry.rename({"player_lookup": "spelling"})

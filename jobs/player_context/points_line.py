@@ -132,9 +132,7 @@ def _streaks(who: pl.DataFrame, line: pl.Series, played: pl.DataFrame) -> pl.Dat
         _times(asked, counts[side]).alias(f"prop_{side}_streak") for side in ("over", "under")
     ]
     found = asked.select("row").with_columns(streaks)
-    return (
-        who.select("row").join(found, on="row", how="left", maintain_order="left").drop("row")
-    )
+    return who.select("row").join(found, on="row", how="left", maintain_order="left").drop("row")
 
 
 def _times(asked: pl.DataFrame, rows: pl.DataFrame) -> pl.Series:

@@ -59,7 +59,7 @@ def _roster(sides: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
     # Both sides of the cross join are cut to dates that can meet: it stays small in a season
     # whose second half has not been played.
     days = days.filter(back <= earlier["game_date"].max())
-    earlier = earlier.filter(pl.col("game_date") >= days.select(back.min()).item())
+    earlier = earlier.filter(pl.col("game_date") >= days.select(back.min()).to_series())
     latest = (
         days.join(earlier, how="cross")
         .filter((pl.col("game_date") < pl.col("day")) & (pl.col("game_date") >= back))

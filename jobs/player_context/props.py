@@ -48,7 +48,9 @@ def bettingpros(people: pl.DataFrame, props: pl.DataFrame, *, strict: bool) -> p
     found = _usable(active).join(people, on=["game_date", "player_lookup"])
     kept = timed(found, "bookmaker_last_update", pl.col("tipoff_at"), strict=strict)
     american = pl.col("odds_american")
-    price = pl.when(american > 0).then(1 + american / 100).when(american < 0).then(1 - 100 / american)
+    price = (
+        pl.when(american > 0).then(1 + american / 100).when(american < 0).then(1 - 100 / american)
+    )
     over = pl.col("bet_side") == "over"
     opening = pl.col("opening_line").fill_nan(None)
     quoted = kept.select(

@@ -35,7 +35,9 @@ def conflicts(league: League, reports: Resolved, dates: Sequence[date]) -> dict[
     return {day: " ".join(sentences[day]) for day in sorted(sentences)}
 
 
-def _keys(ties: pl.DataFrame, key: Sequence[str], dates: Sequence[date]) -> Mapping[date, list[str]]:
+def _keys(
+    ties: pl.DataFrame, key: Sequence[str], dates: Sequence[date]
+) -> Mapping[date, list[str]]:
     """The keys of the tied rows by date, as text."""
     rows = (
         ties.filter(pl.col("game_date").is_in(list(dates)))
@@ -94,7 +96,10 @@ def unmatched(
             "team",
             "the team has no game on that date",
             local["injuries"].join(
-                games, left_on=["game_date", "team"], right_on=["game_date", "team_abbr"], how="anti"
+                games,
+                left_on=["game_date", "team"],
+                right_on=["game_date", "team_abbr"],
+                how="anti",
             ),
         ),
     )

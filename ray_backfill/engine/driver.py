@@ -96,7 +96,6 @@ class Driver:
 
     def run(self, executor: Executor, restamp: Sequence[Decision] = ()) -> None:
         """Compute and publish every span of the plan; `restamp` are written again as they are."""
-        self._executor = executor
         began = time.monotonic()
         for task in self._tasks(restamp):
             self._queue(task)
@@ -136,9 +135,11 @@ class Driver:
         if self._executor is not None:
             self._executor.observe(stamped)
 
-    def show_to(self, executor: Executor) -> None:
-        """Tell a newly started executor's watchers what the run is."""
-        executor.observe({"at": self.progress.started, **self._header()})
+    def attach(self, executor: Executor | None) -> None:
+        """Show events to an executor's watchers from now on, beginning with what the run is."""
+        self._executor = executor
+        if executor is not None:
+            executor.observe({"at": self.progress.started, **self._header()})
 
     # -- queue -----------------------------------------------------------------------------
     def _busy(self) -> bool:
@@ -149,9 +150,11 @@ class Driver:
             self._later.clear()
         return bool(self._left)
 
-    def _queue(self, task: Task, delay: float = 0.0) -> None:
+    def _queue(self, task: Task, *, delay: float = 0.0, first: bool = False) -> None:
         if delay:
             self._later.append((time.monotonic() + delay, task))
+        elif first:
+            self._waiting.appendleft(task)
         else:
             self._waiting.append(task)
         self._left[task.name] = set(task.dates)
@@ -174,7 +177,8 @@ class Driver:
         if outcome.handover is not None:
             self._publish(outcome.handover)
             return
-        left = [day for day in task.days if day.day in self._left.pop(task.name, set())]
+        still = self._left.pop(task.name, set())
+        left = [day for day in task.days if day.day in still]
         if outcome.error is None:
             self.emit({"event": "span_done", "span": task.span})
         if left:
@@ -225,13 +229,15 @@ class Driver:
         if kind == "infrastructure" and task.attempt < _MOST_TRIES:
             delay = self._settings.backoff_seconds * 2 ** (task.attempt - 1)
             self._retry(task, message)
-            self._queue(replace(task, attempt=task.attempt + 1), delay)
+            self._queue(replace(task, attempt=task.attempt + 1), delay=delay)
             return
         if len(task.days) > 1 and not self._hopeless(task, message):
             middle = len(task.days) // 2
             self._retry(task, f"split in halves: {message}")
-            for half in (task.days[:middle], task.days[middle:]):
-                self._queue(replace(task, span=_name(half), days=half))
+            # First in the queue: down to a single date before anything else, so that an
+            # error of every date is known as such after few tries.
+            for half in (task.days[middle:], task.days[:middle]):
+                self._queue(replace(task, span=_name(half), days=half), first=True)
         else:
             for day in task.days:
                 self._same[(task.season.name, message)] += 1

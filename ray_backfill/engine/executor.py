@@ -52,11 +52,13 @@ class Executor(Protocol):
 class InlineExecutor:
     """The same steps in this process, one task after another, without Ray."""
 
-    slots = 1
-
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
         self._running: deque[tuple[Task, Iterator[Handover]]] = deque()
+
+    @property
+    def slots(self) -> int:
+        return 1 - len(self._running)
 
     def submit(self, task: Task) -> None:
         from ray_backfill.engine.worker import run_span

@@ -73,14 +73,14 @@ def read_journal(warehouse: Warehouse, run_id: str) -> list[dict[str, Any]]:
     return events
 
 
-def last_attempts(warehouse: Warehouse, job: str) -> dict[date, Attempt]:
-    """How the last attempt at each unpublished date ended, from the job's newest journal.
+def last_attempts(warehouse: Warehouse, table: str) -> dict[date, Attempt]:
+    """How the last attempt at each unpublished date ended, from the newest journal of its table.
 
     Each run carries over what it did not try again, so that one journal is enough.
     """
     for run_id in reversed(run_ids(warehouse)):
         events = read_journal(warehouse, run_id)
-        if events and events[0].get("job") == job:
+        if events and events[0].get("table") == table:
             return _attempts(events)
     return {}
 

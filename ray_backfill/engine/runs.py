@@ -75,8 +75,7 @@ def execute(
         try:
             with watch(driver):
                 driver.begin()
-                _work(warehouse, job, plan, options, driver)
-                report = driver.finish(options.strict)
+                report = _work(warehouse, job, plan, options, driver)
         except KeyboardInterrupt:
             driver.abort(130, "cancelled at once; the same command goes on")
             raise
@@ -92,18 +91,22 @@ def execute(
     return report
 
 
-def _work(warehouse: Warehouse, job: Job, plan: Plan, options: RunOptions, driver: Driver) -> None:
+def _work(
+    warehouse: Warehouse, job: Job, plan: Plan, options: RunOptions, driver: Driver
+) -> Report:
     if not plan.spans:
-        return
+        return driver.finish(options.strict)
     restamp = _verified(warehouse, job, plan, options.verify) if options.verify else []
     executor = _executor(options, driver)
     try:
-        driver.show_to(executor)
+        driver.attach(executor)
         driver.run(executor, restamp)
+        return driver.finish(options.strict)
     except BaseException:
         executor.kill()
         raise
     finally:
+        driver.attach(None)
         executor.close()
 
 

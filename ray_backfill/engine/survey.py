@@ -55,7 +55,7 @@ def survey(warehouse: Warehouse, job: Job, options: Callable[[Any], Any] | None 
         calendar=calendar,
         fingerprints=prints,
         stamps=stamps,
-        attempts=last_attempts(warehouse, job.name),
+        attempts=last_attempts(warehouse, job.output.name),
         code_version=version,
         job_options=to_json(chosen),
     )

@@ -1,0 +1,53 @@
+"""Player context: what was known about each player before tip-off (phase 3 of the pipeline)."""
+
+from __future__ import annotations
+
+from jobs.player_context.calendar import calendar
+from jobs.player_context.columns import OUTPUT
+from jobs.player_context.compute import compute
+from jobs.player_context.gates import GATES
+from jobs.player_context.inputs import CALENDAR_INPUTS, INPUTS
+from jobs.player_context.options import PlayerContextOptions
+from jobs.player_context.views import VIEWS
+from ray_backfill.job import Job
+
+__all__ = ["JOB"]
+
+_VALUE_MODULES = (
+    "aliases",
+    "cascade",
+    "clean",
+    "compute",
+    "form",
+    "game_lines",
+    "history",
+    "identity",
+    "injuries",
+    "league",
+    "lines",
+    "player",
+    "points_line",
+    "population",
+    "props",
+    "quality",
+    "rest",
+    "schedule_ahead",
+    "team",
+    "travel",
+)
+"""Without `columns`: a better description is no reason to compute anything again. Its names and
+dtypes are checked on every date that is computed."""
+
+JOB = Job(
+    name="player_context",
+    description="Before-tip-off context of every player of a game date.",
+    output=OUTPUT,
+    inputs=INPUTS,
+    views=VIEWS,
+    calendar=calendar,
+    calendar_inputs=CALENDAR_INPUTS,
+    compute=compute,
+    modules=tuple(f"jobs.player_context.{name}" for name in _VALUE_MODULES),
+    options=PlayerContextOptions,
+    gates=GATES,
+)

@@ -1,0 +1,213 @@
+"""Commits to the log: every change of a table is one atomic entry."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from typing import Any
+
+from deltalake import CommitProperties, DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
+
+from ray_backfill.contract import Table
+from ray_backfill.errors import ContractError, WarehouseError
+from ray_backfill.warehouse import _arrow, _objects
+from ray_backfill.warehouse._files import active_files, open_table, partition_column
+from ray_backfill.warehouse.protocol import Staged
+
+__all__ = ["ALL", "commit", "create", "differences", "evolve", "fits"]
+
+ALL = "all"
+"""Replace every file of the table."""
+
+_ATTEMPTS = 60
+
+
+def create(uri: str, table: Table, staged: Sequence[Staged], about: dict[str, Any]) -> bool:
+    """Create the table with these files in its first version; False where it exists."""
+    where = _objects.join(uri, _objects.table_folder(table.name))
+    if _objects.is_local(uri):
+        _objects.make_folder(where)
+    try:
+        create_table_with_add_actions(
+            where,
+            _arrow.delta_schema(table.columns),
+            [_add(table, s) for s in staged],
+            "error",
+            [table.partition] if table.partition else [],
+            name=table.name,
+            description=table.description or None,
+            # Old versions stay in the log, so that they can be restored and never swept.
+            configuration={"delta.enableExpiredLogCleanup": "false"},
+            commit_properties=_properties(about),
+        )
+    except DeltaError as error:
+        if DeltaTable.is_deltatable(where):
+            return False
+        raise _failed(where, error) from error
+    return True
+
+
+def _properties(about: dict[str, Any]) -> CommitProperties:
+    # Delta's own retries would commit on top of changes that our removes do not know of.
+    return CommitProperties(custom_metadata=about, max_commit_retries=0)
+
+
+def commit(
+    uri: str,
+    table: Table,
+    staged: Sequence[Staged],
+    replaced: Collection[date] | str,
+    about: dict[str, Any],
+    guard: Callable[[], object] = lambda: None,
+) -> int:
+    """Add the staged files and remove all others of the replaced dates, in one commit.
+
+    `guard` is called before each attempt and may raise. Gives the version in which it holds.
+    A commit that lost a race is computed anew against the newest version; one that stands
+    already (its answer got lost) is not repeated.
+    """
+    for attempt in range(_ATTEMPTS):
+        stored = open_table(uri, table.name)
+        guard()
+        actions = _pending(table, stored, staged, replaced)
+        if not actions:
+            return stored.version()
+        _verify(uri, table, staged)
+        try:
+            stored.create_write_transaction(
+                actions,
+                "append",
+                stored.schema(),
+                stored.metadata().partition_columns,
+                commit_properties=_properties(about),
+            )
+        except CommitFailedError:
+            time.sleep(random.uniform(0, 0.005 * min(attempt + 1, 20)))  # noqa: S311
+            continue
+        except (DeltaError, OSError) as error:
+            if not _pending(table, open_table(uri, table.name), staged, replaced):
+                continue  # it stands; what failed came after the commit
+            raise _failed(_objects.join(uri, table.name), error) from error
+        return stored.version() + 1
+    raise WarehouseError(
+        f"{table.name} changed under {_ATTEMPTS} attempts to publish; nothing was published.",
+        hint="Others write to the table all the time; try again when they have ended.",
+    )
+
+
+def _failed(where: str, error: Exception) -> WarehouseError:
+    return _objects.explained(f"Committing to {where}", error, "Nothing was published.")
+
+
+def _pending(
+    table: Table, stored: DeltaTable, staged: Sequence[Staged], replaced: Collection[date] | str
+) -> list[AddAction | RemoveAction]:
+    """What is left to do for the table to hold the staged files alone."""
+    active = {file.path: file for file in active_files(stored, partition_column(table, stored))}
+    ours = {str(s.handle["path"]): s for s in staged}
+    adds = [_add(table, s) for path, s in ours.items() if path not in active]
+    when = time.time_ns() // 1_000_000
+    removes = [
+        RemoveAction(file.path, True, when, file.size, dict(file.partition))
+        for path, file in active.items()
+        if path not in ours and (replaced == ALL or file.day in replaced)
+    ]
+    return [*adds, *removes]
+
+
+def _add(table: Table, staged: Staged) -> AddAction:
+    values = {table.partition: staged.day.isoformat()} if table.partition else {}
+    handle = staged.handle
+    return AddAction(
+        str(handle["path"]),
+        int(handle["size"]),
+        values,
+        int(handle["mtime"]),
+        True,
+        str(handle["stats"]),
+    )
+
+
+def _verify(uri: str, table: Table, staged: Sequence[Staged]) -> None:
+    """Every staged file is still there, whole; raises `WarehouseError`."""
+    folder = _objects.table_folder(table.name)
+    paths = [f"{folder}/{s.handle['path']}" for s in staged]
+    with ThreadPoolExecutor(8) as pool, _objects.translated("Looking at the staged files"):
+        sizes = list(pool.map(lambda path: _objects.size_of(uri, path), paths))
+    for item, path, size in zip(staged, paths, sizes, strict=True):
+        if size != item.handle["size"]:
+            what = "is gone" if size is None else f"has {size:,} bytes instead of {item.bytes:,}"
+            raise WarehouseError(
+                f"The staged file of {item.day} {what}: {_objects.join(uri, path)}. "
+                "Nothing was published.",
+                hint="Run the same command again: the date is computed anew.",
+            )
+
+
+def differences(table: Table, stored: DeltaTable) -> list[str]:
+    """How a stored output differs from its contract, new nullable columns apart."""
+    have = _arrow.stored_types(stored)
+    want = _arrow.contract_types(table)
+    found = [f"column {name} is in the table alone" for name in have if name not in want]
+    for name, (kind, nullable) in want.items():
+        if name not in have:
+            if not nullable:
+                found.append(f"new column {name} is not nullable")
+        elif have[name] != (kind, nullable):
+            is_now, wanted = (f"{k}{'' if n else ' not null'}" for k, n in (have[name], want[name]))
+            found.append(f"column {name} is {is_now}, and the job says {wanted}")
+    columns = list(stored.metadata().partition_columns)
+    if columns != [table.partition] * bool(table.partition):
+        found.append(f"partitioned by {columns or 'nothing'}, and the job says {table.partition}")
+    return found
+
+
+def fits(table: Table, stored: DeltaTable) -> None:
+    """Raise `ContractError` where rows of the contract cannot be added to a raw table."""
+    have = _arrow.stored_types(stored)
+    want = _arrow.contract_types(table)
+    wrong = [
+        f"{name} is stored as {have[name][0]}, and must be {kind}"
+        for name, (kind, _) in want.items()
+        if name in have and have[name][0] != kind
+    ]
+    wrong += [
+        f"{name} is stored as NOT NULL, and the contract does not know it"
+        for name, (_, nullable) in have.items()
+        if name not in want and not nullable
+    ]
+    columns = list(stored.metadata().partition_columns)
+    if columns != [table.partition] * bool(table.partition):
+        wrong.append(f"it is partitioned by {', '.join(columns) or 'nothing'}")
+    if stored.protocol().min_writer_version > 2:
+        wrong.append("it uses features of Delta that only its own writer keeps")
+    if wrong:
+        raise ContractError(
+            f"Rows cannot be added to {table.name}: {'; '.join(wrong)}.",
+            hint="Add them with the tool that writes the table, or load into a new one.",
+        )
+
+
+def evolve(uri: str, table: Table) -> None:
+    """Add the contract's columns that the stored table lacks, as nullable ones."""
+    for _ in range(_ATTEMPTS):
+        stored = open_table(uri, table.name)
+        have = _arrow.stored_types(stored)
+        new = [c for c in table.columns if c.name not in have]
+        if not new:
+            return
+        refused = [c.name for c in new if not _arrow.missing_ok(c)]
+        if refused:
+            raise ContractError(f"{table.name} has no column {', '.join(refused)}.")
+        fields = _arrow.delta_schema(new, nullable=True).fields
+        try:
+            stored.alter.add_columns(fields, commit_properties=_properties({"action": "columns"}))
+        except CommitFailedError:
+            continue
+        except (DeltaError, OSError) as error:
+            raise _failed(table.name, error) from error

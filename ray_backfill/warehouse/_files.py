@@ -1,0 +1,139 @@
+"""What a Delta table's log says of its files, without opening any."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import polars as pl
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError as DeltaNotFound
+
+from ray_backfill.calendar import DateRange
+from ray_backfill.errors import ContractError, TableNotFoundError
+from ray_backfill.warehouse import _objects
+from ray_backfill.warehouse.protocol import Partition
+
+if TYPE_CHECKING:
+    from ray_backfill.contract import Table
+
+__all__ = ["File", "active_files", "grouped", "is_plain", "open_table", "partition_column"]
+
+_PLAIN_FEATURES = {"timestampNtz", "deletionVectors"}
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One active file: its path as the log has it, and the date that it holds."""
+
+    path: str
+    size: int
+    rows: int | None
+    day: date | None
+    deleted: str = ""
+    partition: tuple[tuple[str, str | None], ...] = ()
+
+    def url(self, folder: str) -> str:
+        """Where the file is; a path of the log may be percent-encoded, or absolute."""
+        return self.path if "://" in self.path else _objects.join(folder, unquote(self.path))
+
+
+def open_table(uri: str, name: str, version: int | None = None) -> DeltaTable:
+    """The table at its newest version; raises `TableNotFoundError`, `WarehouseError`."""
+    where = _objects.join(uri, _objects.table_folder(name))
+    try:
+        with _objects.translated(f"Opening {where}"):
+            try:
+                return DeltaTable(where, version=version)
+            except DeltaNotFound:
+                raise _Absent from None
+    except _Absent:
+        raise TableNotFoundError(
+            f"The table {name} is not in {uri}.",
+            hint="`ray-backfill tables` lists those that are; `ray-backfill load` adds one.",
+        ) from None
+
+
+class _Absent(Exception):  # noqa: N818 -- never leaves this module
+    pass
+
+
+def partition_column(table: Table, stored: DeltaTable) -> str | None:
+    """The contract's partition column; raises `ContractError` where the table lacks it."""
+    columns = stored.metadata().partition_columns
+    if table.partition and table.partition not in columns:
+        raise ContractError(
+            f"{table.name} must be partitioned by {table.partition}, and is stored "
+            f"{'by ' + ', '.join(columns) if columns else 'without partitions'}.",
+            hint="Write it again as a Delta table with that partition.",
+        )
+    return table.partition
+
+
+def is_plain(table: Table, stored: DeltaTable) -> bool:
+    """Whether the data files alone hold the rows: no deletion vectors, no mapped columns."""
+    protocol = stored.protocol()
+    features = set(protocol.reader_features or ())
+    if protocol.min_reader_version == 2 or not features <= _PLAIN_FEATURES:
+        return False
+    if "deletionVectors" in features and _deletions(stored):
+        return False
+    return list(stored.metadata().partition_columns) == ([table.partition] * bool(table.partition))
+
+
+def active_files(
+    stored: DeltaTable,
+    partition: str | None,
+    days: DateRange | Collection[date] | None = None,
+) -> list[File]:
+    """The active files by path, of these dates where given.
+
+    Files without a date (a NULL in the partition column) belong to no date and are left out.
+    """
+    actions = pl.DataFrame(stored.get_add_actions(flatten=True))
+    keys = [name for name in actions.columns if name.startswith("partition.")]
+    columns = {"path": "", "size_bytes": 0} | dict.fromkeys(keys)
+    rows = actions["num_records"] if "num_records" in actions.columns else [None] * len(actions)
+    deleted = _deletions(stored)
+    found = []
+    for record, count in zip(actions.select(*columns).iter_rows(named=True), rows, strict=True):
+        day = record[f"partition.{partition}"] if partition else None
+        if partition and (day is None or (days is not None and day not in days)):
+            continue
+        gone, digest = deleted.get(unquote(record["path"]).rpartition("/")[2], (0, ""))
+        values = tuple((key.partition(".")[2], _text(record[key])) for key in keys)
+        kept = None if count is None else count - gone
+        found.append(File(record["path"], record["size_bytes"], kept, day, digest, values))
+    return sorted(found, key=lambda file: file.path)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _deletions(stored: DeltaTable) -> dict[str, tuple[int, str]]:
+    """File name -> (deleted rows, digest of which): rows of a file that are no longer there."""
+    if "deletionVectors" not in (stored.protocol().reader_features or ()):
+        return {}
+    found = {}
+    for path, kept in pl.DataFrame(stored.deletion_vectors()).iter_rows():
+        digest = hashlib.sha256(bytes(kept)).hexdigest()[:16]
+        found[unquote(path).rpartition("/")[2]] = (kept.count(False), digest)
+    return found
+
+
+def grouped(files: Collection[File]) -> list[Partition]:
+    """One entry per date; the token is a hash of the paths and sizes of its files."""
+    by_day: dict[date | None, list[File]] = {}
+    for file in files:
+        by_day.setdefault(file.day, []).append(file)
+    found = []
+    for day in sorted(by_day, key=lambda d: d or date.min):
+        lines = [f"{f.path}\0{f.size}\0{f.deleted}" for f in by_day[day]]
+        token = hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:24]
+        found.append(Partition(day, sum(f.rows or 0 for f in by_day[day]), token))
+    return found

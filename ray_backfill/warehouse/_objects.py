@@ -1,0 +1,184 @@
+"""Where things are: table folders, and small objects beside the tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import LocalStore, from_url
+
+from ray_backfill.errors import UsageError, WarehouseError
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+__all__ = [
+    "HOUSE",
+    "SCHEMES",
+    "delete",
+    "explained",
+    "get",
+    "is_local",
+    "join",
+    "list_meta",
+    "list_names",
+    "make_folder",
+    "normal_uri",
+    "object_key",
+    "put",
+    "size_of",
+    "subfolders",
+    "table_folder",
+    "translated",
+]
+
+SCHEMES = frozenset({"file", "s3", "s3a", "gs", "az", "abfs", "abfss"})
+"""URL schemes that both Delta and the object store client open."""
+
+HOUSE = "_ray_backfill"
+"""The folder of everything that is not a table."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]*\.[A-Za-z0-9_]+", re.ASCII)
+_KEY = re.compile(r"(?!\.{1,2}(/|$))[A-Za-z0-9._=~+@:-]+(/(?!\.{1,2}(/|$))[A-Za-z0-9._=~+@:-]+)*")
+
+
+def normal_uri(uri: str) -> str:
+    """An absolute path, or a URL without a slash at its end; `file://` becomes a path."""
+    if not uri.strip():
+        raise UsageError("The warehouse's path is empty.", hint="Give it with --warehouse.")
+    if "://" not in uri:
+        return str(Path(uri).expanduser().absolute())
+    if uri.startswith("file://"):
+        return str(Path(unquote(urlsplit(uri).path)).absolute())
+    return uri.rstrip("/")
+
+
+def is_local(uri: str) -> bool:
+    return "://" not in uri
+
+
+def join(uri: str, *parts: str) -> str:
+    """The address of something below `uri`."""
+    return "/".join((uri.rstrip("/"), *parts))
+
+
+def table_folder(name: str) -> str:
+    """`dataset/table` of `dataset.table`; raises `UsageError` for anything else."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"'{name}' is not a table's name.",
+            hint="Write it as dataset.table, in letters, digits and underscores.",
+        )
+    return name.replace(".", "/")
+
+
+def object_key(key: str) -> str:
+    """The path of a small object; raises `UsageError` for a key that could leave its folder."""
+    if not _KEY.fullmatch(key):
+        raise UsageError(f"'{key}' is not an object's key.")
+    return f"{HOUSE}/{key}"
+
+
+@lru_cache(maxsize=16)
+def _open(uri: str) -> ObjectStore:
+    return LocalStore(uri, mkdir=True) if is_local(uri) else from_url(uri)
+
+
+def _reachable(uri: str) -> bool:
+    """False where the root is a folder that does not exist: reading must not create it."""
+    return not is_local(uri) or Path(uri).is_dir()
+
+
+def make_folder(path: str) -> None:
+    """Create a local folder with its parents."""
+    with translated(f"Creating {path}"):
+        Path(path).mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def translated(doing: str, *, consequence: str = "") -> Iterator[None]:
+    """Turn errors of the storage and of Delta into `WarehouseError`: what, where, what to do."""
+    from deltalake.exceptions import DeltaError
+
+    try:
+        yield
+    except (BaseError, DeltaError, OSError, ValueError) as error:
+        raise explained(doing, error, consequence) from error
+
+
+def explained(doing: str, error: Exception, consequence: str) -> WarehouseError:
+    """An error of the storage as a sentence for people."""
+    text = str(error).partition("\n\nDebug source")[0].strip()
+    hint = "Check that the path exists and that you may read and write it."
+    if "os error 28" in text or getattr(error, "errno", None) == 28:
+        text, hint = "the disk is full", "Free some space; the same command then goes on."
+    elif "os error 27" in text or getattr(error, "errno", None) == 27:
+        text, hint = "the file is larger than allowed (ulimit -f)", "Raise the limit."
+    what = f"{doing} failed: {text.rstrip('.')}."
+    return WarehouseError(f"{what} {consequence}".strip(), hint=hint)
+
+
+def put(uri: str, path: str, data: bytes, *, create: bool = False) -> bool:
+    """Write atomically; with `create`, False where the object is already there."""
+    mode: Any = "create" if create else "overwrite"
+    try:
+        obstore.put(_open(uri), path, data, mode=mode)
+    except AlreadyExistsError:
+        return False
+    return True
+
+
+def get(uri: str, path: str) -> bytes | None:
+    """The bytes of an object, or None."""
+    if not _reachable(uri):
+        return None
+    try:
+        return bytes(obstore.get(_open(uri), path).bytes())
+    except FileNotFoundError:
+        return None
+
+
+def size_of(uri: str, path: str) -> int | None:
+    """The size of an object, or None where there is none."""
+    try:
+        return int(obstore.head(_open(uri), path)["size"])
+    except FileNotFoundError:
+        return None
+
+
+def delete(uri: str, path: str) -> None:
+    """Delete an object; one that is already gone is fine."""
+    try:
+        obstore.delete(_open(uri), path)
+    except FileNotFoundError:
+        return
+
+
+def list_meta(uri: str, prefix: str) -> list[dict[str, Any]]:
+    """Path, size and last_modified of every object below a folder."""
+    if not _reachable(uri):
+        return []
+    return [dict(meta) for page in obstore.list(_open(uri), prefix) for meta in page]
+
+
+def list_names(uri: str, folder: str) -> list[str]:
+    """Names of the objects directly in a folder, sorted."""
+    if not _reachable(uri):
+        return []
+    found = obstore.list_with_delimiter(_open(uri), folder)["objects"]
+    return sorted(str(meta["path"]).rpartition("/")[2] for meta in found)
+
+
+def subfolders(uri: str, folder: str) -> list[str]:
+    """Names of the folders directly in a folder, sorted."""
+    if not _reachable(uri):
+        return []
+    found = obstore.list_with_delimiter(_open(uri), folder)["common_prefixes"]
+    return sorted(path.rstrip("/").rpartition("/")[2] for path in found)

@@ -1,0 +1,147 @@
+"""Writes the rows of each date to a file of its own that the log does not name yet."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from io import BytesIO
+from typing import Any
+from uuid import uuid4
+
+import polars as pl
+
+from ray_backfill.contract import Kind, Table
+from ray_backfill.warehouse import _objects
+from ray_backfill.warehouse.protocol import Staged
+
+__all__ = ["SEPARATOR", "data_file", "safe", "stage"]
+
+SEPARATOR = "~"
+"""Between run, task and a unique part in a file's name; never inside them."""
+
+_STATS_COLUMNS = 32  # as many as Delta writers keep statistics of
+_LONGEST = 64
+_SIMPLE = (Kind.STRING, Kind.INT, Kind.FLOAT, Kind.DATE, Kind.TIMESTAMP)
+
+
+def safe(text: str) -> str:
+    """Text that may stand in a file's name."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", text) or "_"
+
+
+def data_file(folder: str, run_id: str, task: str) -> str:
+    """A new file's name: `<run>~<task>~<unique>.parquet`."""
+    name = SEPARATOR.join((safe(run_id), safe(task), uuid4().hex))
+    return f"{folder}{name}.parquet"
+
+
+def stage(
+    uri: str, table: Table, frame: pl.DataFrame, run_id: str, task: str, by: list[str]
+) -> list[Staged]:
+    """One file per date, its rows in the order of `by`; one file for a table without dates.
+
+    Raises `WarehouseError` where a file cannot be written; those before it are deleted again.
+    """
+    folder = _objects.table_folder(table.name)
+    order = [table.partition, *by] if table.partition else by
+    order = list(dict.fromkeys(order))
+    frame = frame.sort(order, maintain_order=True) if order else frame
+    done: list[Staged] = []
+    for day, rows, stats in _parts(table, frame):
+        path = data_file(f"{table.partition}={day}/" if day else "", run_id, task)
+        where = f"{folder}/{path}"
+        try:
+            with _objects.translated(
+                f"Writing {_objects.join(uri, where)}", consequence="Nothing was published."
+            ):
+                size = _write(uri, where, rows)
+        except BaseException:
+            for earlier in done:
+                _objects.delete(uri, f"{folder}/{earlier.handle['path']}")
+            raise
+        handle: Mapping[str, str | int] = {
+            "path": path,
+            "size": size,
+            "stats": stats,
+            "mtime": time.time_ns() // 1_000_000,
+        }
+        done.append(Staged(day or date.min, rows.height, size, handle))
+    return done
+
+
+def _write(uri: str, path: str, rows: pl.DataFrame) -> int:
+    buffer = BytesIO()
+    rows.write_parquet(buffer, compression="zstd", statistics=True)
+    data = buffer.getvalue()
+    _objects.put(uri, path, data)
+    return len(data)
+
+
+def _parts(table: Table, frame: pl.DataFrame) -> Iterator[tuple[date | None, pl.DataFrame, str]]:
+    """The rows of each date without its partition column, and their statistics."""
+    if frame.is_empty():
+        return
+    data = frame.drop(table.partition) if table.partition else frame
+    figures = _figures(table, frame)
+    start = 0
+    for record in figures.iter_rows(named=True):
+        count = record["rows"]
+        yield record.get("day"), data.slice(start, count), _stats(table, record)
+        start += count
+
+
+def _measured(table: Table) -> list[tuple[str, Kind]]:
+    columns = [(c.name, c.kind) for c in table.columns if c.name != table.partition]
+    return [(name, kind) for name, kind in columns[:_STATS_COLUMNS] if kind in _SIMPLE]
+
+
+def _figures(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
+    exprs = [pl.len().alias("rows")]
+    for number, (name, kind) in enumerate(_measured(table)):
+        column = pl.col(name)
+        exprs += [
+            column.null_count().alias(f"n{number}"),
+            column.min().alias(f"l{number}"),
+            column.max().alias(f"h{number}"),
+        ]
+        if kind is Kind.FLOAT:
+            exprs.append(column.is_nan().any().alias(f"x{number}"))
+    if not table.partition:
+        return frame.select(exprs)
+    day = pl.col(table.partition).alias("day")
+    return frame.set_sorted(table.partition).group_by(day, maintain_order=True).agg(exprs)
+
+
+def _stats(table: Table, record: Mapping[str, Any]) -> str:
+    """Delta's statistics of a file as JSON; bounds are left out where they would mislead."""
+    low: dict[str, Any] = {}
+    high: dict[str, Any] = {}
+    nulls: dict[str, int] = {}
+    for number, (name, _) in enumerate(_measured(table)):
+        nulls[name] = record[f"n{number}"]
+        bounds = _bound(record[f"l{number}"]), _bound(record[f"h{number}"])
+        if None not in bounds and not record.get(f"x{number}"):
+            low[name], high[name] = bounds
+    return json.dumps(
+        {
+            "numRecords": record["rows"],
+            "minValues": low,
+            "maxValues": high,
+            "nullCount": nulls,
+        },
+        separators=(",", ":"),
+    )
+
+
+def _bound(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST else None
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return value.isoformat() if isinstance(value, date) else value

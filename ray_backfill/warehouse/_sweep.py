@@ -1,0 +1,80 @@
+"""Deletes files of ended runs that were staged and never published."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from io import BytesIO
+from urllib.parse import unquote
+
+import polars as pl
+
+from ray_backfill.warehouse import _objects
+from ray_backfill.warehouse._stage import SEPARATOR, safe
+
+__all__ = ["sweep"]
+
+_LOG = "_delta_log"
+
+
+def sweep(uri: str, table: str, ended_runs: Sequence[str], older_than: datetime) -> int:
+    """Delete staged files of these runs, last written before, that the log never named.
+
+    A file that any entry of the log names, though replaced since, is kept for `restore`.
+    """
+    folder = _objects.table_folder(table)
+    runs = {safe(run) for run in ended_runs}
+    old = [
+        meta["path"]
+        for meta in _objects.list_meta(uri, folder)
+        if meta["last_modified"] < older_than and _run(meta["path"]) in runs
+    ]
+    if not old:
+        return 0
+    named = {f"{folder}/{path}" for path in _named(uri, folder)}
+    unwanted = [path for path in old if path not in named]
+    for path in unwanted:
+        _objects.delete(uri, path)
+    return len(unwanted)
+
+
+def _run(path: str) -> str | None:
+    """The run that staged a file; None for the files of others."""
+    parts = path.rpartition("/")[2].split(SEPARATOR)
+    return parts[0] if len(parts) == 3 and path.endswith(".parquet") else None
+
+
+def _named(uri: str, folder: str) -> set[str]:
+    """Paths of all files that a commit or a checkpoint ever added or removed."""
+    found: set[str] = set()
+    for meta in _objects.list_meta(uri, f"{folder}/{_LOG}"):
+        path = meta["path"]
+        if path.endswith(".json"):
+            found.update(_in_json((_objects.get(uri, path) or b"").splitlines()))
+        elif path.endswith(".parquet"):
+            found.update(_in_checkpoint(_objects.get(uri, path) or b""))
+    return found
+
+
+def _in_json(lines: Iterable[bytes]) -> set[str]:
+    found = set()
+    for line in lines:
+        if b'"path"' not in line:
+            continue
+        entry = json.loads(line)
+        for action in ("add", "remove"):
+            if action in entry:
+                found.add(unquote(entry[action]["path"]))
+    return found
+
+
+def _in_checkpoint(data: bytes) -> set[str]:
+    if not data:
+        return set()
+    frame = pl.read_parquet(BytesIO(data))
+    found: set[str] = set()
+    for action in {"add", "remove"} & set(frame.columns):
+        paths = frame[action].struct.field("path").drop_nulls()
+        found.update(unquote(path) for path in paths)
+    return found

@@ -1,0 +1,296 @@
+"""A lake: Delta tables in a folder or an object store.
+
+One folder per table, `<root>/<dataset>/<table>`; everything else lives under
+`<root>/_ray_backfill/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from deltalake import CommitProperties, DeltaTable
+
+from ray_backfill.calendar import DateRange
+from ray_backfill.contract import Table
+from ray_backfill.errors import ContractError, UsageError, WarehouseError
+from ray_backfill.warehouse import _arrow, _commit, _files, _lease, _objects, _read, _stage, _sweep
+from ray_backfill.warehouse._objects import SCHEMES
+from ray_backfill.warehouse.protocol import Lease, Partition, Published, Staged, TableInfo, Version
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["SCHEMES", "Lake"]
+
+_QUIET = frozenset(
+    {
+        "timestamp",
+        "operation",
+        "operationParameters",
+        "operationMetrics",
+        "engineInfo",
+        "clientVersion",
+        "version",
+        "readVersion",
+        "action",
+    }
+)
+
+
+class Lake:
+    """A warehouse at a path or URL; see `Warehouse` for what each method promises.
+
+    It holds nothing but its address, so that it can be pickled and opened anywhere.
+    Credentials of object stores come from the environment.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self._uri = _objects.normal_uri(uri)
+
+    def __repr__(self) -> str:
+        return f"Lake({self._uri!r})"
+
+    @property
+    def uri(self) -> str:
+        """The absolute path, or the URL."""
+        return self._uri
+
+    def _folder(self, table: str) -> str:
+        return _objects.join(self._uri, _objects.table_folder(table))
+
+    # -- reading ---------------------------------------------------------------------------
+    def exists(self, table: str) -> bool:
+        """Whether there is such a table; raises `UsageError` for what is no table's name."""
+        folder = self._folder(table)
+        with _objects.translated(f"Opening {folder}"):
+            return DeltaTable.is_deltatable(folder)
+
+    def tables(self) -> list[TableInfo]:
+        with _objects.translated(f"Listing {self._uri}"):
+            names = [
+                f"{dataset}.{table}"
+                for dataset in _objects.subfolders(self._uri, "")
+                if not dataset.startswith(("_", "."))
+                for table in _objects.subfolders(self._uri, dataset)
+                if "_delta_log" in _objects.subfolders(self._uri, f"{dataset}/{table}")
+            ]
+        return [self._info(name) for name in sorted(names)]
+
+    def _info(self, name: str) -> TableInfo:
+        stored = _files.open_table(self._uri, name)
+        types = _arrow.stored_types(stored)
+        dated = [c for c in stored.metadata().partition_columns if types[c][0] == "date"]
+        files = _files.active_files(stored, dated[0] if dated else None)
+        parts = _files.grouped(self._counted(name, files))
+        days = [p.day for p in parts if p.day]
+        changed = stored.history(1)[0]["timestamp"]
+        return TableInfo(
+            name,
+            sum(p.rows for p in parts),
+            len(days),
+            min(days, default=None),
+            max(days, default=None),
+            datetime.fromtimestamp(changed / 1000, UTC),
+            str(stored.version()),
+        )
+
+    def _counted(self, name: str, files: Sequence[_files.File]) -> list[_files.File]:
+        """The files with their rows, counted where a writer left that out of the log."""
+        return [_read.counted(file, self._folder(name)) for file in files]
+
+    def partitions(self, table: Table) -> list[Partition]:
+        stored = _files.open_table(self._uri, table.name)
+        files = _files.active_files(stored, _files.partition_column(table, stored))
+        found = _files.grouped(self._counted(table.name, files))
+        return found if found or table.partition else [Partition(None, 0, "")]
+
+    def read(
+        self, table: Table, columns: Sequence[str], dates: DateRange | Sequence[date] | None = None
+    ) -> pa.Table:
+        stored = _files.open_table(self._uri, table.name)
+        days = dates if dates is None or isinstance(dates, DateRange) else frozenset(dates)
+        return _read.read(stored, self._folder(table.name), table, columns, days)
+
+    # -- raw tables ------------------------------------------------------------------------
+    def append(self, table: Table, rows: pa.Table, *, replace_dates: bool = False) -> Published:
+        """See `Warehouse.append`; no rows change nothing, and create no table.
+
+        Raises `ContractError` for rows that break the contract, or for a stored table that
+        has another type in one of its columns.
+        """
+        frame = _arrow.conformed(table, rows)
+        exists = self.exists(table.name)
+        if exists:
+            _commit.fits(table, _files.open_table(self._uri, table.name))
+        if frame.is_empty():
+            version = _files.open_table(self._uri, table.name).version() if exists else 0
+            return Published(str(version), (), 0)
+        if exists:
+            _commit.evolve(self._uri, table)
+        load = f"load-{uuid4().hex[:12]}"
+        staged = _stage.stage(self._uri, table, frame, load, "load", [])
+        try:
+            return self._add(table, staged, load, replace_dates)
+        except BaseException:
+            self._discard(table, staged)
+            raise
+
+    def _add(self, table: Table, staged: Sequence[Staged], load: str, replace: bool) -> Published:
+        days = tuple(s.day for s in staged) if table.partition else ()
+        about = _about("replace" if replace else "append", load, staged, days)
+        if not self.exists(table.name) and _commit.create(self._uri, table, staged, about):
+            return _published(0, days, staged)
+        every = days if table.partition else _commit.ALL
+        version = _commit.commit(self._uri, table, staged, every if replace else (), about)
+        return _published(version, days, staged)
+
+    def _discard(self, table: Table, staged: Sequence[Staged]) -> None:
+        """Delete files that were to be loaded, unless the commit stands after all."""
+        stored = _files.open_table(self._uri, table.name) if self.exists(table.name) else None
+        active = {f.path for f in _files.active_files(stored, None)} if stored else set()
+        for item in staged:
+            if item.handle["path"] not in active:
+                _objects.delete(
+                    self._uri, f"{_objects.table_folder(table.name)}/{item.handle['path']}"
+                )
+
+    # -- output tables ---------------------------------------------------------------------
+    def ensure(self, table: Table) -> None:
+        if not self.exists(table.name) and _commit.create(
+            self._uri, table, [], {"action": "create"}
+        ):
+            return
+        different = _commit.differences(table, _files.open_table(self._uri, table.name))
+        if different:
+            raise ContractError(
+                f"{table.name} is not what the job writes: {'; '.join(different)}.",
+                hint="Only new nullable columns are added by themselves. Move the table away, "
+                "or give the job's output another name.",
+            )
+        _commit.evolve(self._uri, table)
+
+    def stage(self, table: Table, rows: pa.Table, *, run_id: str, task: str) -> list[Staged]:
+        """See `Warehouse.stage`; the rows of a file are in the order of the table's key."""
+        if table.partition is None:
+            raise UsageError(f"{table.name} has no partition: its dates cannot be staged.")
+        frame = _arrow.conformed(table, rows)
+        return _stage.stage(self._uri, table, frame, run_id, task, list(table.key))
+
+    def publish(
+        self, table: Table, staged: Sequence[Staged], *, remove: Sequence[date], lease: Lease
+    ) -> Published:
+        """See `Warehouse.publish`; nothing is committed where nothing would change.
+
+        Raises `WarehouseError` where a staged file is gone or not whole.
+        """
+        days = [s.day for s in staged]
+        if len(set(days)) < len(days):
+            twice = sorted({str(day) for day in days if days.count(day) > 1})
+            raise WarehouseError(f"{table.name}: staged twice: {', '.join(twice)}.")
+        if lease.table != table.name:
+            raise UsageError(f"A lease on {lease.table} does not cover {table.name}.")
+        every = tuple(sorted({*days, *remove}))
+        about = _about("publish", lease.run_id, staged, every)
+        version = _commit.commit(
+            self._uri, table, staged, every, about, lambda: _lease.check(self._uri, lease)
+        )
+        return _published(version, every, staged)
+
+    def sweep(self, table: Table, *, ended_runs: Sequence[str], older_than: datetime) -> int:
+        with _objects.translated(f"Sweeping {self._folder(table.name)}"):
+            return _sweep.sweep(self._uri, table.name, ended_runs, older_than)
+
+    def history(self, table: str) -> list[Version]:
+        """Newest first; `detail` holds the run and the dates where this project wrote them."""
+        stored = _files.open_table(self._uri, table)
+        return [_version(entry) for entry in stored.history()]
+
+    def restore(self, table: str, version: int) -> Published:
+        """Make an old version the newest one; gives the dates that changed by it.
+
+        Raises `UsageError` for a version that there is not, `WarehouseError` where files of
+        it are gone.
+        """
+        stored = _files.open_table(self._uri, table)
+        if not 0 <= version <= stored.version():
+            raise UsageError(
+                f"{table} has no version {version}.", hint=f"The newest is {stored.version()}."
+            )
+        before = self._tokens(table, stored)
+        about = {"action": "restore", "to": str(version)}
+        with _objects.translated(f"Restoring {table} to version {version}"):
+            stored.restore(version, commit_properties=CommitProperties(custom_metadata=about))
+        newest = _files.open_table(self._uri, table)
+        after = self._tokens(table, newest)
+        changed = {d for d in before.keys() | after.keys() if before.get(d) != after.get(d)}
+        rows = sum(after[day].rows for day in changed if day in after)
+        return Published(str(newest.version()), tuple(sorted(d for d in changed if d)), rows)
+
+    def _tokens(self, name: str, stored: DeltaTable) -> dict[date | None, Partition]:
+        types = _arrow.stored_types(stored)
+        dated = [c for c in stored.metadata().partition_columns if types[c][0] == "date"]
+        files = _files.active_files(stored, dated[0] if dated else None)
+        return {p.day: p for p in _files.grouped(files)}
+
+    # -- leases ----------------------------------------------------------------------------
+    def acquire_lease(self, table: Table, run_id: str, *, seconds: int, steal: bool) -> Lease:
+        with _objects.translated(f"Taking the lease on {table.name}"):
+            return _lease.acquire(self._uri, table.name, run_id, seconds=seconds, steal=steal)
+
+    def renew_lease(self, lease: Lease, *, seconds: int) -> Lease:
+        with _objects.translated(f"Renewing the lease on {lease.table}"):
+            return _lease.renew(self._uri, lease, seconds=seconds)
+
+    def release_lease(self, lease: Lease) -> None:
+        with _objects.translated(f"Releasing the lease on {lease.table}"):
+            _lease.release(self._uri, lease)
+
+    # -- small objects ---------------------------------------------------------------------
+    def put_object(self, key: str, data: bytes) -> None:
+        path = _objects.object_key(key)
+        with _objects.translated(f"Writing {_objects.join(self._uri, path)}"):
+            _objects.put(self._uri, path, data)
+
+    def get_object(self, key: str) -> bytes | None:
+        path = _objects.object_key(key)
+        with _objects.translated(f"Reading {_objects.join(self._uri, path)}"):
+            return _objects.get(self._uri, path)
+
+    def list_objects(self, prefix: str) -> list[str]:
+        """Keys that begin with the prefix, sorted."""
+        folder = prefix.rpartition("/")[0]
+        path = _objects.object_key(folder) if folder else _objects.HOUSE
+        with _objects.translated(f"Listing {_objects.join(self._uri, path)}"):
+            found = _objects.list_meta(self._uri, path)
+        keys = (str(meta["path"]).removeprefix(f"{_objects.HOUSE}/") for meta in found)
+        return sorted(key for key in keys if key.startswith(prefix))
+
+
+def _about(
+    action: str, run_id: str, staged: Sequence[Staged], days: Sequence[date]
+) -> dict[str, Any]:
+    """What the log says of a commit beside Delta's own."""
+    found = {"action": action, "run_id": run_id, "rows": str(sum(s.rows for s in staged))}
+    if days:
+        found |= {"dates": str(len(days)), "first": str(min(days)), "last": str(max(days))}
+    return found
+
+
+def _published(version: int, days: Sequence[date], staged: Sequence[Staged]) -> Published:
+    return Published(str(version), tuple(sorted(days)), sum(s.rows for s in staged))
+
+
+def _version(entry: dict[str, Any]) -> Version:
+    own = {key: str(value) for key, value in entry.items() if key not in _QUIET}
+    if "action" not in entry:
+        given = entry.get("operationParameters") or {}
+        own |= {k: str(v) for k, v in given.items() if k not in ("metadata", "protocol")}
+    return Version(
+        int(entry["version"]),
+        datetime.fromtimestamp(entry["timestamp"] / 1000, UTC),
+        str(entry.get("action") or entry.get("operation", "?").lower()),
+        own,
+    )

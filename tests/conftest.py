@@ -1,0 +1,88 @@
+"""Shared fixtures: a lake of made-up sales, and one Ray cluster for the whole session."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ray_backfill.warehouse import Warehouse, open_warehouse
+from tests.rolling_job import SALES
+
+ROOT = Path(__file__).parents[1]
+FIRST_DAY = date(2025, 1, 1)
+DAYS = tuple(FIRST_DAY + timedelta(n) for n in range(60) if n % 7 != 3)
+"""The dates that have sales: each seventh day is an off-day."""
+
+
+def sales(days: tuple[date, ...] = DAYS, shops: int = 5) -> pl.DataFrame:
+    """Made-up sales: deterministic, different on each day, some amounts unknown."""
+    rows = [
+        (day, f"shop{n}", None if (day.toordinal() + n) % 11 == 0 else day.toordinal() % 97 + n)
+        for day in days
+        for n in range(shops)
+    ]
+    return pl.DataFrame(rows, schema=dict(SALES.schema()), orient="row")
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Warehouse:
+    """A lake that holds the sales."""
+    house = open_warehouse(str(tmp_path / "lake"))
+    house.append(SALES, sales().to_arrow())
+    return house
+
+
+def environment() -> dict[str, str]:
+    """Environment of a child process that can import the tests' jobs."""
+    return os.environ | {"PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}
+
+
+@pytest.fixture(scope="session")
+def ray_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Ray cluster of four CPUs on this machine, ended by its process group."""
+    command = [
+        str(Path(sys.executable).parent / "ray"),
+        "start",
+        "--head",
+        "--block",
+        "--num-cpus=4",
+        "--port=0",
+        "--include-dashboard=false",
+        "--disable-usage-stats",
+    ]
+    head = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment(),
+        start_new_session=True,
+    )
+    assert head.stdout is not None
+    try:
+        yield _address(head.stdout)
+    finally:
+        os.killpg(head.pid, signal.SIGTERM)
+        try:
+            head.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(head.pid, signal.SIGKILL)
+
+
+def _address(lines: Iterator[str]) -> str:
+    seen = []
+    for line in lines:
+        seen.append(line)
+        found = re.search(r"--address='?([0-9.]+:\d+)", line)
+        if found:
+            return found.group(1)
+    raise AssertionError("Ray did not start:\n" + "".join(seen))
