@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -16,6 +17,11 @@ import pytest
 
 from ray_backfill.warehouse import Warehouse, open_warehouse
 from tests.rolling_job import SALES
+
+# Every Ray of the tests asks for this token; Ray reads both when it is imported.
+os.environ["RAY_AUTH_MODE"] = "token"
+os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 ROOT = Path(__file__).parents[1]
 FIRST_DAY = date(2025, 1, 1)
@@ -43,7 +49,7 @@ def lake(tmp_path: Path) -> Warehouse:
 
 def environment() -> dict[str, str]:
     """Environment of a child process that can import the tests' jobs."""
-    return os.environ | {"PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}
+    return os.environ | {"PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture(scope="session")

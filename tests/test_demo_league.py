@@ -33,6 +33,7 @@ from ray_backfill.errors import UsageError
 SMALL = LeagueSpec(seed=3, teams=8, games=24, seasons=2)
 GOLDEN_POINTS, GOLDEN_SPREADS = 300036, 315402.5
 GOLDEN_POINTS, GOLDEN_SPREADS = 302688, 343699.5
+GOLDEN_POINTS, GOLDEN_SPREADS = 302688, 343699.5
 Tables = dict[str, pl.DataFrame]
 
 
@@ -82,7 +83,7 @@ def test_another_seed_makes_another_league(small: Tables) -> None:
 @pytest.mark.parametrize("chunk_games", [1, 17, 10_000])
 def test_chunks_together_are_the_whole(chunk_games: int) -> None:
     """No value and no order depends on where a chunk ends."""
-    spec = LeagueSpec(seed=3, teams=4, games=6 if chunk_games == 1 else 24, seasons=1)
+    spec = LeagueSpec(seed=3, teams=4, games=3 if chunk_games == 1 else 24, seasons=1)
     rows: dict[str, list[pl.DataFrame]] = {}
     for chunk in generate(spec, chunk_games=chunk_games):
         rows.setdefault(chunk.table.name, []).append(chunk.rows)
@@ -112,12 +113,12 @@ def test_a_bigger_scale_is_more_leagues_side_by_side(small: Tables) -> None:
 def test_chunks_stay_small_whatever_the_scale() -> None:
     """What is in memory at once is bounded by the games of a chunk, not by the league."""
     most: dict[int, int] = {}
-    for scale in (2, 8):
+    for scale in (2, 6):
         spec = LeagueSpec(teams=8, games=6, seasons=1, scale=scale)
         chunks = generate(spec, chunk_games=40)
         most[scale] = max(c.rows.height for c in chunks if c.table.partition)
-    assert most[8] < 40 * 450
-    assert most[8] < most[2] * 1.5
+    assert most[6] < 40 * 450
+    assert most[6] < most[2] * 1.5
 
 
 def test_names_cannot_be_confused() -> None:
@@ -300,7 +301,7 @@ def test_who_did_not_play_has_no_figures(season: Tables) -> None:
     assert {"active", "dnp", "inactive"} == set(box["player_status"])
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=9, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     seed=st.integers(0, 2**32 - 1),
     teams=st.sampled_from([2, 4, 6, 10]),

@@ -211,7 +211,9 @@ def test_verify_computes_when_the_sample_differs(
 
 
 # -- Ray ---------------------------------------------------------------------------------------
-def test_ray_and_inline_give_equal_content(lake: Warehouse, tmp_path: Path, ray_address: str) -> None:
+def test_ray_and_inline_give_equal_content(
+    lake: Warehouse, tmp_path: Path, ray_address: str
+) -> None:
     """1 worker, 4 workers, this process, batches of 1 and 28: the same rows."""
     ran(lake)
     truth = content(lake)

@@ -9,10 +9,11 @@ from jobs.demo_league.feeds import conform, repeated
 from jobs.demo_league.games import oddities
 from jobs.demo_league.spec import LeagueSpec
 from jobs.raw_tables import GAMEBOOK
+from ray_backfill.contract import Kind
 
 __all__ = ["gamebook"]
 
-_FIGURES = tuple(column.name for column in GAMEBOOK.columns[7:-1])
+_FIGURES = tuple(column.name for column in GAMEBOOK.columns if column.kind is Kind.INT)
 
 
 def gamebook(spec: LeagueSpec, year: int, players: pl.DataFrame) -> pl.DataFrame:

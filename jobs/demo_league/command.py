@@ -127,7 +127,7 @@ def _load(house: Warehouse, spec: LeagueSpec) -> None:
     with _bar("Making a league", chunk_count(spec)) as step:
         rows = load(house, spec, step)
     console.note(
-        f"A league of {spec.teams * spec.scale:,} made-up teams, {spec.seasons} seasons: "
+        f"A league of {spec.teams * spec.scale:,} made-up teams, seasons {_seasons(spec)}: "
         f"{rows:,} rows of raw tables in {house.uri}, {time.perf_counter() - started:.1f} s."
     )
 
@@ -143,13 +143,14 @@ def _tell_the_story(
     house: Warehouse, spec: LeagueSpec, warehouse: str, workers: int | None, no_parallel: bool
 ) -> None:
     """Run; where lines were withheld show the hole, deliver, show what is stale, run again."""
+    from jobs.demo_league.spec import season_name
     from ray_backfill.cli.coverage import coverage
     from ray_backfill.cli.plan import plan
     from ray_backfill.cli.run import run
 
     place: dict[str, Any] = {"warehouse": warehouse}
     how = {**place, "workers": workers, "no_parallel": no_parallel, "max_dates": 1_000_000}
-    what = {**place, "season": _season(spec)}
+    what = {**place, "season": [season_name(spec.years[-1])]}
     _step(f"run {_JOB}", "every date that has games and no rows yet")
     _ended_well(run, _JOB, **how)
     if spec.withhold_lines:
@@ -165,10 +166,10 @@ def _tell_the_story(
     _ended_well(coverage, _JOB, _COLUMNS, **what)
 
 
-def _season(spec: LeagueSpec) -> list[str]:
+def _seasons(spec: LeagueSpec) -> str:
     from jobs.demo_league.spec import season_name
 
-    return [season_name(spec.years[-1])]
+    return ", ".join(season_name(year) for year in spec.years)
 
 
 def _step(command: str, why: str) -> None:

@@ -1,7 +1,7 @@
 """The made-up world: cities, teams, and names for any number of players.
 
-No city, team or person of these lists exists. Coordinates are plausible places, so that
-journeys have plausible lengths.
+Teams and people are invented, and any likeness is chance. The coordinates are plausible, so
+that journeys have plausible lengths.
 """
 
 from __future__ import annotations

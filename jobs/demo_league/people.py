@@ -127,6 +127,7 @@ def _birth_date(spec: LeagueSpec) -> pl.Expr:
     return (joined - pl.duration(days=19 * 365 + beyond)).alias("born")
 
 
+@lru_cache(maxsize=2)
 def rosters(spec: LeagueSpec, year: int) -> pl.DataFrame:
     """Players with the team and the days they are there for: `team`, `here_from`, `here_upto`.
 

@@ -139,7 +139,7 @@ def _with_prices(rows: pl.DataFrame) -> pl.DataFrame:
 def bettingpros(spec: LeagueSpec, year: int, players: pl.DataFrame) -> pl.DataFrame:
     """BettingPros' rows of `players`, in their order: one a market, book and side."""
     rows = offered(_quoted(spec, players, "pros"), _PROS)
-    some_markets = (pl.col("standing") < 3) & (pl.col("nth_book") < 2)
+    some_markets = (pl.col("standing") < 2) & (pl.col("nth_book") == 0)
     every = pl.lit([0, 1, 2], dtype=pl.List(pl.Int64))
     points = pl.lit([0], dtype=pl.List(pl.Int64))
     rows = rows.with_columns(market=pl.when(some_markets).then(every).otherwise(points)).explode(

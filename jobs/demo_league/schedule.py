@@ -18,12 +18,14 @@ def schedule(spec: LeagueSpec, year: int, games: pl.DataFrame) -> pl.DataFrame:
 
     A postponed game keeps its id: it stands as scheduled on its first date for good.
     """
-    scrapes = [_scheduled(games), _postponed(games), _final(games)]
     if spec.defects:
+        scrapes = [_scheduled(year, games), _postponed(year, games), _final(games)]
         scrapes += [_live(games), _untouched(games)]
     else:
-        scrapes = [pl.concat([_scheduled(games.filter(~pl.col("played"))), _final(games)])]
-    rows = pl.concat(scrapes).sort("game", "game_status", "processed_at")
+        scrapes = [_scheduled(year, games.filter(~pl.col("played"))), _final(games)]
+    rows = pl.concat(scrapes).sort("game", "game_status", "processed_at", "day")
+    if spec.now is not None:
+        rows = rows.filter(pl.col("processed_at") <= spec.now)
     tip = pl.col("tip")
     odd = oddities(spec, year).no_tip
     if odd is not None:
@@ -54,15 +56,17 @@ def _as_of(games: pl.DataFrame, status: int, share: float | None) -> pl.DataFram
     return games.with_columns(*board, game_status=pl.lit(status))
 
 
-def _scheduled(games: pl.DataFrame) -> pl.DataFrame:
-    return _as_of(games, 1, None).with_columns(processed_at=at_hour("day", -1, 8))
+def _scheduled(year: int, games: pl.DataFrame) -> pl.DataFrame:
+    """As announced in the summer before."""
+    announced = pl.datetime(year, 8, 20, 8, time_zone="UTC", time_unit="us")
+    return _as_of(games, 1, None).with_columns(processed_at=announced)
 
 
-def _postponed(games: pl.DataFrame) -> pl.DataFrame:
+def _postponed(year: int, games: pl.DataFrame) -> pl.DataFrame:
     moved = games.filter(pl.col("first_date").is_not_null()).with_columns(
         tip=pl.col("tip") + (pl.col("first_date") - pl.col("day")), day="first_date"
     )
-    return _as_of(moved, 1, None).with_columns(processed_at=at_hour("day", -1, 8))
+    return _scheduled(year, moved)
 
 
 def _live(games: pl.DataFrame) -> pl.DataFrame:

@@ -21,8 +21,8 @@ from jobs.player_context import (
     travel,
 )
 from jobs.player_context.aliases import known_aliases, resolve_lookups
-from jobs.player_context.clean import Resolved
 from jobs.player_context.columns import OUTPUT
+from jobs.player_context.history import track
 from jobs.player_context.league import League, load, people_on, slate
 from jobs.player_context.reporting import conflicts, unmatched
 from ray_backfill.job import Computed, Context, Frames
@@ -42,15 +42,30 @@ def compute(frames: Frames, dates: Sequence[date], context: Context) -> Computed
     }
     local["game_lines"] = _of(frames["game_lines"], dates)
     reports, report_times = injuries.latest_reports(games, injuries.normalised(local["injuries"]))
+    played = league.played()
+    team_games = team.team_games(played)
+    history = form.with_figures(rest.with_neighbours(track(played, "player_lookup")), team_games)
+    sides = _of_teams(league, games, team_games, frames["locations"])
+    strict = context.options.strict_known_at
     rows = pl.concat(
         [
             people,
-            _of_teams(league, games, frames, local["game_lines"], context)[people["slot"]],
-            _of_players(league, people, frames, local, (reports, report_times, aliases), context),
+            sides[people["slot"]],
+            game_lines.columns(games, local["game_lines"], strict=strict)[people["slot"]],
+            points_line.columns(
+                people, history, local["points_props"], local["bettingpros"], strict=strict
+            ),
+            form.columns(
+                people, history, form.versus_tracks(played, league.before.filter("played"))
+            ),
+            player.columns(
+                people, player.birth_dates(people, frames["registry"], aliases, league.season)
+            ),
+            injuries.columns(people, reports.rows, report_times, history),
         ],
         how="horizontal",
     )
-    rows = rows.with_columns(rest.columns(rows, league.played()))
+    rows = rows.with_columns(rest.columns(rows, history))
     rows = rows.with_columns(quality.columns(rows))
     return Computed(
         rows.select(OUTPUT.schema().names()).cast(OUTPUT.schema()),
@@ -73,54 +88,17 @@ def _of(frame: pl.DataFrame, dates: Sequence[date]) -> pl.DataFrame:
 
 
 def _of_teams(
-    league: League,
-    games: pl.DataFrame,
-    frames: Frames,
-    lines: pl.DataFrame,
-    context: Context,
+    league: League, games: pl.DataFrame, team_games: pl.DataFrame, locations: pl.DataFrame
 ) -> pl.DataFrame:
-    """The columns that are the same for every player of a side, one row per row of `games`."""
-    team_games = team.team_games(league.played())
+    """The columns that a side has whatever its players and lines, one row per row of `games`."""
     results = team.results_track(league.sides)
     return pl.concat(
         [
             identity.columns(games),
-            game_lines.columns(games, lines, strict=context.options.strict_known_at),
             rest.gaps(games, league.sides, league.box).alias("history_gap").to_frame(),
             team.columns(games, team.ratings_track(team_games), results),
             schedule_ahead.columns(games, league.sides, results),
-            travel.columns(games, league.sides, frames["locations"]),
-        ],
-        how="horizontal",
-    )
-
-
-def _of_players(
-    league: League,
-    people: pl.DataFrame,
-    frames: Frames,
-    local: Frames,
-    known: tuple[Resolved, pl.DataFrame, pl.DataFrame],
-    context: Context,
-) -> pl.DataFrame:
-    """The columns that need nothing but the player and his side, one row per row of `people`."""
-    reports, report_times, aliases = known
-    played = league.played()
-    history = form.form_track(played, team.team_games(played))
-    before = league.before.filter("played")
-    born = player.birth_dates(people, frames["registry"], aliases, league.season)
-    return pl.concat(
-        [
-            form.columns(people, history, form.versus_tracks(played, before)),
-            points_line.columns(
-                people,
-                played,
-                local["points_props"],
-                local["bettingpros"],
-                strict=context.options.strict_known_at,
-            ),
-            player.columns(people, born),
-            injuries.columns(people, reports.rows, report_times, history),
+            travel.columns(games, league.sides, locations),
         ],
         how="horizontal",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from jobs.player_context.cascade import CONSENSUS, GAME_LINE_BOOKS
-from jobs.player_context.lines import book_name, by_book, consensus, timed
+from jobs.player_context.lines import book_name, by_book, consensus, no_negative_zero, timed
 
 __all__ = ["columns"]
 
@@ -23,9 +23,11 @@ def columns(slate: pl.DataFrame, game_lines: pl.DataFrame, *, strict: bool) -> p
     chosen = _cascade(books)
     spread = _market(slate, chosen, "spreads", "spread", "game_spread")
     total = _market(slate, chosen, "totals", "total", "game_total")
-    # 0.0 - x, because the negative of 0.0 is another number to a hash.
     sign = [
-        pl.when(slate["is_home"]).then(pl.col(name)).otherwise(0.0 - pl.col(name)).alias(name)
+        pl.when(slate["is_home"])
+        .then(pl.col(name))
+        .otherwise(no_negative_zero(-pl.col(name)))
+        .alias(name)
         for name in ("game_spread", "opening_spread", "spread_movement")
     ]
     both = pl.concat([spread.with_columns(sign), total], how="horizontal")
@@ -70,8 +72,9 @@ def _quoted(slate: pl.DataFrame, game_lines: pl.DataFrame, *, strict: bool) -> p
         "market_key",
         book_name("bookmaker_key").alias("book"),
         "at",
+        "snapshot_timestamp",
         "side",
-        (pl.when(away_spread).then(0.0 - point).otherwise(point) + 0.0).alias("line"),
+        no_negative_zero(pl.when(away_spread).then(-point).otherwise(point)).alias("line"),
         pl.col("outcome_price").fill_nan(None).alias("price"),
     )
 
@@ -79,17 +82,18 @@ def _quoted(slate: pl.DataFrame, game_lines: pl.DataFrame, *, strict: bool) -> p
 def _candidates(quoted: pl.DataFrame) -> pl.DataFrame:
     """One row per line and instant of a book, with the gap between its two sides' prices.
 
-    A side that is quoted at several prices counts with the highest.
+    Outcomes of one snapshot are a pair, also where its time cannot be trusted (`at` NULL). A side
+    that is quoted at several prices counts with the highest.
     """
     price = pl.col("price")
     return (
-        quoted.group_by(*_BY, "book", "at", "line")
+        quoted.group_by(*_BY, "book", "at", "snapshot_timestamp", "line")
         .agg(
             price.filter("side").max().alias("first"),
             price.filter(~pl.col("side")).max().alias("second"),
         )
         .with_columns((pl.col("first") - pl.col("second")).abs().alias("gap"))
-        .drop("first", "second")
+        .drop("first", "second", "snapshot_timestamp")
     )
 
 

@@ -106,7 +106,6 @@ def _count(track: Track, key: pl.Series, first: pl.Series) -> pl.Series:
 
 def rows_before(past: Past, days: int) -> pl.Series:
     """How many rows lie before the date moved by `days` (Int64)."""
-    # Not below 0: a day before somebody's first row stands among the rows of another.
     return _count(past.track, past.key + days, past.first)
 
 

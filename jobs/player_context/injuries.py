@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from jobs.player_context.clean import Resolved, resolve
-from jobs.player_context.history import Past, Track, past, sum_newest
+from jobs.player_context.history import Track, past, sums_newest
 
 __all__ = ["KEY", "columns", "latest_reports", "normalised", "star_flags"]
 
@@ -60,25 +60,14 @@ def star_flags(listed: pl.DataFrame, games: Track) -> pl.Series:
     At least 18 points, or 28 minutes with 12 points, on average over 5 or more games.
     """
     history = past(games, listed)
-    points, scored = _totals(history, "points")
-    minutes, timed = _totals(history, "minutes")
-    frame = pl.DataFrame(
-        {"n": history.n, "points": points, "scored": scored, "minutes": minutes, "timed": timed}
-    )
+    sums = sums_newest(history, ["points", "has_points", "minutes", "has_minutes"])
     # Compared as products of integers: an average of exactly 18 is a star's.
-    by_points = (pl.col("scored") > 0) & (pl.col("points") >= 18 * pl.col("scored"))
-    by_minutes = (
-        (pl.col("timed") > 0)
-        & (pl.col("minutes") >= 28_000 * pl.col("timed"))
-        & (pl.col("scored") > 0)
-        & (pl.col("points") >= 12 * pl.col("scored"))
-    )
-    star = (pl.col("n") >= 5) & (by_points | by_minutes)
-    return frame.select(star.alias("star")).to_series()
-
-
-def _totals(history: Past, column: str) -> tuple[pl.Series, pl.Series]:
-    return sum_newest(history, column), sum_newest(history, f"has_{column}")
+    scored, timed = pl.col("has_points"), pl.col("has_minutes")
+    by_points = (scored > 0) & (pl.col("points") >= 18 * scored)
+    by_minutes = (timed > 0) & (pl.col("minutes") >= 28_000 * timed)
+    by_both = by_minutes & (scored > 0) & (pl.col("points") >= 12 * scored)
+    star = (pl.lit(history.n) >= 5) & (by_points | by_both)
+    return sums.select(star.alias("star")).to_series()
 
 
 def columns(

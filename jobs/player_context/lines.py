@@ -11,12 +11,20 @@ from collections.abc import Sequence
 
 import polars as pl
 
-__all__ = ["book_name", "by_book", "consensus", "timed"]
+__all__ = ["book_name", "by_book", "consensus", "no_negative_zero", "timed"]
 
 
 def book_name(column: str) -> pl.Expr:
     """A bookmaker's name as it is compared: lower-case letters and digits only."""
     return pl.col(column).str.to_lowercase().str.replace_all("[^a-z0-9]", "")
+
+
+def no_negative_zero(value: pl.Expr) -> pl.Expr:
+    """`value` with 0.0 for -0.0, which is equal and yet another number to a hash.
+
+    Not `value + 0.0` nor `0.0 - value`: Polars simplifies them away.
+    """
+    return pl.when(value == 0).then(0.0).otherwise(value)
 
 
 def timed(frame: pl.DataFrame, time: str, tipoff: pl.Expr, *, strict: bool) -> pl.DataFrame:

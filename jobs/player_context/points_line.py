@@ -12,16 +12,18 @@ from jobs.player_context.cascade import (
     ODDS_API,
     POINTS_CASCADE,
 )
-from jobs.player_context.history import past, track
+from jobs.player_context.history import Track, past
 from jobs.player_context.lines import by_book, consensus
 from jobs.player_context.props import bettingpros, odds_api
 
 __all__ = ["columns"]
 
+_SHORT_STREAK = 8
+
 
 def columns(
     people: pl.DataFrame,
-    played: pl.DataFrame,
+    games: Track,
     points_props: pl.DataFrame,
     bettingpros_props: pl.DataFrame,
     *,
@@ -30,7 +32,7 @@ def columns(
     """The columns of the group, one row per row of `people`.
 
     `people`: `row` (0, 1, …), `game_date`, `player_lookup`, `team_abbr`, `tipoff_at`. The props'
-    lookups have been through the aliases. `played`: games played (`player_lookup`, `points`).
+    lookups have been through the aliases. `games`: games played, by player, with `points`.
     """
     who = people.select("row", "game_date", "player_lookup", "team_abbr", "tipoff_at")
     candidates = pl.concat(
@@ -58,7 +60,7 @@ def columns(
         pl.col("at").alias("points_line_at"),
         pl.col("count").fill_null(0).alias("points_line_books"),
     )
-    streaks = _streaks(who, lines["current_points_line"], played)
+    streaks = _streaks(who, lines["current_points_line"], games)
     return pl.concat([lines, streaks], how="horizontal")
 
 
@@ -106,37 +108,61 @@ def _median(books: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _streaks(who: pl.DataFrame, line: pl.Series, played: pl.DataFrame) -> pl.DataFrame:
+def _streaks(who: pl.DataFrame, line: pl.Series, games: Track) -> pl.DataFrame:
     """How many of the newest games in a row went over, or under, the line (Int64).
 
-    One step back per turn, for the rows whose streak has not ended.
+    A streak is the games with known points after the newest one that ends it.
     """
-    known = track(played.filter(pl.col("points").is_not_null()), "player_lookup")
-    history = past(known, who)
-    points = known.rows["points"]
+    history = past(games, who)
     asked = pl.DataFrame(
-        {"row": who["row"], "line": line, "newest": history.first + history.n - 1, "n": history.n}
+        {
+            "row": who["row"],
+            "line": line,
+            "first": history.first,
+            "end": history.first + history.n,
+        }
     ).drop_nulls("line")
-    counts = {"over": asked.select("row").clear(), "under": asked.select("row").clear()}
-    for side in counts:
-        alive, ends = asked, []
-        back = 0
-        while not alive.is_empty():
-            alive = alive.filter(pl.col("n") > back)
-            score = points.gather(alive["newest"] - back)
-            alive = alive.filter(score > alive["line"] if side == "over" else score < alive["line"])
-            ends.append(alive.select("row"))
-            back += 1
-        counts[side] = pl.concat(ends) if ends else counts[side]
-    streaks = [
-        _times(asked, counts[side]).alias(f"prop_{side}_streak") for side in ("over", "under")
-    ]
-    found = asked.select("row").with_columns(streaks)
-    return who.select("row").join(found, on="row", how="left", maintain_order="left").drop("row")
+    points = games.rows["points"]
+    # Few streaks are long: all of the history is looked at only for those that are.
+    ends = asked.join(_ends(asked, points, _SHORT_STREAK), on="row", how="left")
+    open_ends = pl.col("over").is_null() | pl.col("under").is_null()
+    is_long = open_ends & (pl.col("end") - pl.col("first") > _SHORT_STREAK)
+    long = ends.filter(is_long).drop("over", "under")
+    ends = pl.concat(
+        [ends.filter(~is_long), long.join(_ends(long, points, None), on="row", how="left")]
+    )
+    known = pl.concat(
+        [pl.Series([0], dtype=pl.Int64), points.is_not_null().cast(pl.Int64).cum_sum()]
+    )
+    last = known.gather(ends["end"])
+    streaks = ends.select(
+        "row",
+        *(
+            (last - known.gather(ends[side].fill_null(ends["first"] - 1) + 1)).alias(
+                f"prop_{side}_streak"
+            )
+            for side in ("over", "under")
+        ),
+    )
+    return who.select("row").join(streaks, on="row", how="left", maintain_order="left").drop("row")
 
 
-def _times(asked: pl.DataFrame, rows: pl.DataFrame) -> pl.Series:
-    """How often each asked row stands in `rows`."""
-    times = rows.group_by("row").agg(pl.len().cast(pl.Int64).alias("times"))
-    found = asked.join(times, on="row", how="left", maintain_order="left")
-    return found["times"].fill_null(0)
+def _ends(asked: pl.DataFrame, points: pl.Series, newest: int | None) -> pl.DataFrame:
+    """Where in `points` the newest game stands that ends a streak over, and under, the line.
+
+    Looks at the `newest` positions in [first, end), or at all; NULL where none ends it.
+    """
+    low = pl.col("first")
+    if newest is not None:
+        low = pl.max_horizontal(low, pl.col("end") - newest)
+    games = asked.select("row", "line", pl.int_ranges(low, "end").alias("at")).explode("at")
+    games = games.drop_nulls("at")
+    score, at = pl.lit(points.gather(games["at"])), pl.col("at")
+    return (
+        games.with_columns(
+            pl.when(score <= pl.col("line")).then(at).alias("over"),
+            pl.when(score >= pl.col("line")).then(at).alias("under"),
+        )
+        .group_by("row")
+        .agg(pl.col("over").max(), pl.col("under").max())
+    )

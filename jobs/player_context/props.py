@@ -5,9 +5,9 @@ from __future__ import annotations
 import polars as pl
 
 from jobs.player_context.cascade import BETTINGPROS, ODDS_API
-from jobs.player_context.lines import book_name, timed
+from jobs.player_context.lines import book_name, no_negative_zero, timed
 
-__all__ = ["bettingpros", "odds_api"]
+__all__ = ["bettingpros", "odds_api", "plays_in"]
 
 
 def odds_api(people: pl.DataFrame, props: pl.DataFrame, *, strict: bool) -> pl.DataFrame:
@@ -17,17 +17,14 @@ def odds_api(people: pl.DataFrame, props: pl.DataFrame, *, strict: bool) -> pl.D
     if his team is one of the two of the line.
     """
     found = _usable(props).join(people, on=["game_date", "player_lookup"])
-    found = found.filter(
-        (pl.col("team_abbr") == pl.col("home_team_abbr"))
-        | (pl.col("team_abbr") == pl.col("away_team_abbr"))
-    )
+    found = found.filter(plays_in())
     tipoff = pl.coalesce("tipoff_at", "game_start_time")
     gap = pl.col("over_price").fill_nan(None) - pl.col("under_price").fill_nan(None)
     return timed(found, "snapshot_timestamp", tipoff, strict=strict).select(
         "row",
         pl.lit(ODDS_API).alias("source"),
         book_name("bookmaker").alias("book"),
-        (pl.col("points_line") + 0.0).alias("line"),
+        no_negative_zero(pl.col("points_line")).alias("line"),
         "at",
         gap.abs().alias("gap"),
         pl.lit(None, dtype=pl.Float64).alias("hint"),
@@ -37,6 +34,7 @@ def odds_api(people: pl.DataFrame, props: pl.DataFrame, *, strict: bool) -> pl.D
 def bettingpros(people: pl.DataFrame, props: pl.DataFrame, *, strict: bool) -> pl.DataFrame:
     """Usable lines of BettingPros, its over and under rows paired; the same columns.
 
+    Rows of one update are a pair, also where the update's time cannot be trusted (`at` NULL).
     A side that is quoted at several prices counts with the highest, and with the lowest opening
     line. `hint` is the over side's opening line, else the under side's.
     """
@@ -52,26 +50,34 @@ def bettingpros(people: pl.DataFrame, props: pl.DataFrame, *, strict: bool) -> p
         pl.when(american > 0).then(1 + american / 100).when(american < 0).then(1 - 100 / american)
     )
     over = pl.col("bet_side") == "over"
-    opening = pl.col("opening_line").fill_nan(None)
+    opening = no_negative_zero(pl.col("opening_line").fill_nan(None))
     quoted = kept.select(
         "row",
         pl.lit(BETTINGPROS).alias("source"),
         book_name("bookmaker").alias("book"),
-        (pl.col("points_line") + 0.0).alias("line"),
+        no_negative_zero(pl.col("points_line")).alias("line"),
         "at",
+        "bookmaker_last_update",
         pl.when(over).then(price).alias("over"),
         pl.when(~over).then(price).alias("under"),
         pl.when(over).then(opening).alias("over_opening"),
         pl.when(~over).then(opening).alias("under_opening"),
     )
     return (
-        quoted.group_by("row", "source", "book", "line", "at")
+        quoted.group_by("row", "source", "book", "line", "at", "bookmaker_last_update")
         .agg(
             (pl.col("over").max() - pl.col("under").max()).abs().alias("gap"),
             pl.coalesce(pl.col("over_opening").min(), pl.col("under_opening").min()).alias("hint"),
         )
         .select("row", "source", "book", "line", "at", "gap", "hint")
     )
+
+
+def plays_in() -> pl.Expr:
+    """Whether the player's team is one of the two of the line, both being known."""
+    home, away = pl.col("home_team_abbr"), pl.col("away_team_abbr")
+    is_one = (pl.col("team_abbr") == home) | (pl.col("team_abbr") == away)
+    return home.is_not_null() & away.is_not_null() & is_one
 
 
 def _usable(props: pl.DataFrame) -> pl.DataFrame:

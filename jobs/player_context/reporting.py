@@ -10,6 +10,7 @@ import polars as pl
 from jobs import raw_tables
 from jobs.player_context.clean import GAME, Resolved, counting
 from jobs.player_context.league import League
+from jobs.player_context.props import plays_in
 from ray_backfill.contract import Table
 from ray_backfill.job import Frames, Unmatched
 
@@ -120,21 +121,19 @@ def _of_gamebook(book: pl.DataFrame, games: pl.DataFrame) -> list[Unmatched]:
 
 def _of_props(props: pl.DataFrame, player: pl.DataFrame) -> list[Unmatched]:
     found = props.join(player, on=["game_date", "player_lookup"], how="left")
-    team = pl.col("team_abbr")
-    other = (team != pl.col("home_team_abbr")) & (team != pl.col("away_team_abbr"))
-    no_team = pl.col("home_team_abbr").is_null() | pl.col("away_team_abbr").is_null()
+    is_nobody = pl.col("team_abbr").is_null()
     return [
         *_count(
             raw_tables.POINTS_PROPS,
             "bookmaker",
             "no such player on that date",
-            found.filter(team.is_null()),
+            found.filter(is_nobody),
         ),
         *_count(
             raw_tables.POINTS_PROPS,
             "bookmaker",
             "the player's team is not one of the line's",
-            found.filter(team.is_not_null() & (no_team | other)),
+            found.filter(~is_nobody & ~plays_in().fill_null(False)),
         ),
     ]
 

@@ -43,7 +43,7 @@ def columns(slate: pl.DataFrame, sides: pl.DataFrame, results: Track) -> pl.Data
     late = slate.select(is_postseason().alias("late")).to_series()
     ahead = ahead.select(pl.when(~late).then(pl.col(name)).alias(name) for name in ahead.columns)
     every = track(sides.select("game_date", "team_abbr"), "team_abbr")
-    last = nth(past(every, other), "game_date")
+    last = nth(past(every, other), "game_date").to_series()
     rest = (slate["game_date"] - last).dt.total_days().alias("opponent_days_rest")
     return ahead.with_columns(rest)
 

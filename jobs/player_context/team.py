@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 
 from jobs.player_context.history import (
@@ -11,7 +13,7 @@ from jobs.player_context.history import (
     nth,
     past,
     ratio,
-    sum_newest,
+    sums_newest,
     track,
 )
 
@@ -69,8 +71,8 @@ def ratings_track(games: pl.DataFrame) -> Track:
         .alias("ft_rate_allowed"),
     )
     found = track(rated, "team_abbr")
-    means = [mean_newest(found, name, 10) for name in _RATINGS]
-    return Track(found.rows.with_columns(means), found.by, found.who, found.key, found.since)
+    means = [mean_newest(name, 10) for name in _RATINGS]
+    return replace(found, rows=found.rows.with_columns(means))
 
 
 def results_track(sides: pl.DataFrame) -> Track:
@@ -84,7 +86,8 @@ def results_track(sides: pl.DataFrame) -> Track:
 def win_pct(results: Track, asking: pl.DataFrame) -> pl.Series:
     """Wins ÷ games before the date, per row of `asking`; NULL before the first."""
     history = past(results, asking)
-    return ratio(sum_newest(history, "won"), history.n)
+    wins = sums_newest(history, ["won"]).with_columns(history.n.alias("games"))
+    return wins.select(ratio(pl.col("won"), pl.col("games")).alias("win_pct")).to_series()
 
 
 def columns(slate: pl.DataFrame, ratings: Track, results: Track) -> pl.DataFrame:
@@ -92,17 +95,23 @@ def columns(slate: pl.DataFrame, ratings: Track, results: Track) -> pl.DataFrame
     team = slate.select("game_date", "team_abbr")
     opponent = slate.select("game_date", pl.col("opponent").alias("team_abbr"))
     own, theirs = past(ratings, team), past(ratings, opponent)
-    found = pl.DataFrame(
-        {
-            "team_pace_last_10": nth(own, "pace"),
-            "team_off_rating_last_10": nth(own, "off_rating"),
-            "opponent_pace_last_10": nth(theirs, "pace"),
-            "opponent_off_rating_last_10": nth(theirs, "off_rating"),
-            "opponent_def_rating_last_10": nth(theirs, "def_rating"),
-            "opponent_ft_rate_allowed": nth(theirs, "ft_rate_allowed"),
-            "team_win_pct": win_pct(results, team),
-            "opponent_win_pct": win_pct(results, opponent),
-        }
+    found = pl.concat(
+        [
+            nth(own, "pace", "off_rating").rename(
+                {"pace": "team_pace_last_10", "off_rating": "team_off_rating_last_10"}
+            ),
+            nth(theirs, *_RATINGS).rename(
+                {
+                    "pace": "opponent_pace_last_10",
+                    "off_rating": "opponent_off_rating_last_10",
+                    "def_rating": "opponent_def_rating_last_10",
+                    "ft_rate_allowed": "opponent_ft_rate_allowed",
+                }
+            ),
+            win_pct(results, team).alias("team_win_pct").to_frame(),
+            win_pct(results, opponent).alias("opponent_win_pct").to_frame(),
+        ],
+        how="horizontal",
     )
     pace = pl.col("team_pace_last_10") - pl.col("opponent_pace_last_10")
     return found.with_columns(pace.alias("pace_differential"))

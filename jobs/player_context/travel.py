@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from jobs.player_context.history import Track, earlier, track
+from jobs.player_context.history import SINCE, Track, earlier, track
 
 __all__ = ["EARTH_RADIUS_MILES", "columns", "locate"]
 
@@ -45,10 +45,13 @@ def columns(slate: pl.DataFrame, sides: pl.DataFrame, locations: pl.DataFrame) -
             "travel_miles": legs["travel_miles"],
             "time_zone_changes": legs["time_zone_changes"],
             "consecutive_road_games": _road_games(route),
-            "miles_traveled_last_14_days": _last_days(route, legs["travel_miles"]),
-            "time_zones_crossed_last_14_days": _last_days(route, legs["time_zone_changes"]),
         }
     )
+    recent = pl.concat([route.rows.select(SINCE), found], how="horizontal").select(
+        _last_days("travel_miles").alias("miles_traveled_last_14_days"),
+        _last_days("time_zone_changes").alias("time_zones_crossed_last_14_days"),
+    )
+    found = pl.concat([found, recent], how="horizontal")
     return (
         slate.select("game_date", "team_abbr")
         .join(found, on=["game_date", "team_abbr"], how="left", maintain_order="left")
@@ -60,7 +63,7 @@ def _legs(route: Track, places: pl.DataFrame) -> pl.DataFrame:
     """Miles and hours of the leg into each game; NULL where an arena is not known."""
     neutral = pl.col("is_neutral").fill_null(False)
     arena = route.rows.select(pl.when(~neutral).then("home_team").alias("arena")).to_series()
-    start = route.since == 0
+    start = route.rows[SINCE] == 0
     origin = route.rows["team_abbr"].zip_with(start, arena.shift(1))
     ends = [
         pl.DataFrame({"team_abbr": at, "game_date": route.rows["game_date"]})
@@ -108,20 +111,15 @@ def _road_games(route: Track) -> pl.Series:
     """Away games in a row up to and with each game; 0 at home."""
     at = pl.int_range(pl.len()).cast(pl.Int64)
     last_home = pl.when("is_home").then(at).forward_fill()
-    before_first = at - route.since - 1
+    before_first = at - pl.col(SINCE) - 1
     runs = at - pl.max_horizontal(last_home, before_first)
     return route.rows.select(runs.alias("consecutive_road_games")).to_series()
 
 
-def _last_days(route: Track, leg: pl.Series) -> pl.Series:
+def _last_days(leg: str) -> pl.Expr:
     """Sum of the legs into games of (D - 14, D], newest first; NULL where one of them is."""
-    legs = Track(
-        route.rows.with_columns(leg.alias("leg")), route.by, route.who, route.key, route.since
-    )
-    total = leg
+    total = pl.col(leg)
     for back in range(1, _DAYS):
-        away = (route.rows["game_date"] - earlier(legs, "game_date", back)).dt.total_days()
-        inside = (away < _DAYS).fill_null(False)
-        value = earlier(legs, "leg", back)
-        total = (total + value).zip_with(inside, total)
+        away = (pl.col("game_date") - earlier("game_date", back)).dt.total_days()
+        total = total + pl.when(away < _DAYS).then(earlier(leg, back)).otherwise(0.0)
     return total

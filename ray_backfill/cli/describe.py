@@ -1,9 +1,9 @@
-"""`ray-backfill jobs` and `describe`: what can be computed, and what each column means."""
+"""`ray-backfill describe`: what can be computed, and what each column means."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,8 +18,31 @@ app = typer.Typer()
 
 
 @app.command()
-def jobs(as_json: JsonOption = False) -> None:
-    """List the installed jobs."""
+def describe(
+    name: Annotated[
+        str | None, typer.Argument(help="A job or a table. [default: list the jobs]")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a job reads and writes, with the meaning of every column; or list the jobs."""
+    from ray_backfill.registry import find_table, job_names, load_job
+
+    if name is None:
+        _list_jobs(as_json)
+    elif name in job_names() or ":" in name:
+        job = load_job(name)
+        if as_json:
+            console.json_out(_job_json(job))
+        else:
+            _print_job(job)
+            _print_columns(job.table)
+    elif as_json:
+        console.json_out(_table_json(find_table(name)))
+    else:
+        _print_columns(find_table(name))
+
+
+def _list_jobs(as_json: bool) -> None:
     from ray_backfill.registry import job_names, load_job
 
     found = [load_job(name) for name in job_names()]
@@ -28,28 +51,6 @@ def jobs(as_json: JsonOption = False) -> None:
         console.json_out([dict(zip(("job", "table", "description"), r, strict=True)) for r in rows])
     else:
         console.table("", ["job", "table", "description"], rows)
-
-
-@app.command()
-def describe(
-    name: str = typer.Argument(help="A job or a table."), as_json: JsonOption = False
-) -> None:
-    """Show what a job reads and writes, with the meaning of every column."""
-    from ray_backfill.registry import find_table, job_names, load_job
-
-    if name in job_names() or ":" in name:
-        job = load_job(name)
-        if as_json:
-            console.json_out(_job_json(job))
-        else:
-            _print_job(job)
-            _print_columns(job.table)
-        return
-    table = find_table(name)
-    if as_json:
-        console.json_out(_table_json(table))
-    else:
-        _print_columns(table)
 
 
 def _print_job(job: Job) -> None:

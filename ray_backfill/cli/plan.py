@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from ray_backfill.planner import Decision, Plan
 
 app = typer.Typer()
+
+_NAMED = 12
 
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=1, help="Processes. [default: the cores]")
@@ -130,26 +133,27 @@ def _state_rows(plan: Plan) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
     for state in plan.counts():
         members = [d for d in plan.decisions if d.state == state]
-        reasons = Counter(_reason(d) for d in members)
+        reasons = Counter(d.reason for d in members)
         for reason, count in reasons.most_common():
-            group = [d for d in members if _reason(d) == reason]
+            group = [d for d in members if d.reason == reason]
             picked = [d for d in group if d in chosen]
-            first, last = group[0].day, group[-1].day
-            where = f"{first}" if count == 1 else f"{first} … {last}"
             rows.append(
                 (
                     state,
                     count,
                     len(picked) or None,
                     sum(d.expected_rows for d in picked) or None,
-                    f"{reason}: {where}",
+                    f"{reason}: {_where(group)}",
                 )
             )
     return rows
 
 
-def _reason(decision: Decision) -> str:
-    return decision.reason
+def _where(group: Sequence[Decision]) -> str:
+    """Few dates by name, many as a range."""
+    if len(group) <= _NAMED:
+        return ", ".join(str(d.day) for d in group)
+    return f"{group[0].day} … {group[-1].day}"
 
 
 def _estimate(plan: Plan, rate: float | None) -> float | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "cast_to_contract",
+    "completed",
     "conformed",
     "contract_types",
     "delta_schema",
@@ -127,6 +128,17 @@ def cast_to_contract(column: Column, dtype: pl.DataType) -> pl.Expr:
     return value.cast(column.kind.polars)
 
 
+def completed(frame: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
+    """Exactly these columns in contract dtypes; those that the frame lacks are NULL."""
+    exprs = [cast_to_contract(c, frame.schema[c.name]) for c in columns if c.name in frame]
+    absent = [
+        pl.repeat(None, frame.height, dtype=c.kind.polars, eager=True).alias(c.name)
+        for c in columns
+        if c.name not in frame
+    ]
+    return frame.select(*exprs, *absent).select(c.name for c in columns)
+
+
 def conformed(table: Table, rows: pa.Table) -> pl.DataFrame:
     """The rows as a frame with exactly the contract's columns and dtypes, in its order.
 
@@ -144,12 +156,7 @@ def conformed(table: Table, rows: pa.Table) -> pl.DataFrame:
     for column in table.columns:
         if column.name in frame:
             _check_type(table, column, frame.schema[column.name])
-    frame = frame.select(
-        cast_to_contract(c, frame.schema[c.name])
-        if c.name in frame
-        else pl.lit(None, c.kind.polars).alias(c.name)
-        for c in table.columns
-    )
+    frame = completed(frame, table.columns)
     _check_nulls(table, frame)
     return frame
 

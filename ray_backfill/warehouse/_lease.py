@@ -1,19 +1,19 @@
 """The right to publish to one table: a file per epoch, created atomically.
 
-The newest epoch is the holder's. Taking over means creating the next epoch, which only one
+The newest epoch is the holder's, until it is released, runs out, or its process is known to
+be dead. Taking over means creating the next epoch, which only one
 can; a holder that finds a higher epoch than its own has lost.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import socket
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ray_backfill.errors import LeaseHeldError, LeaseLostError
-from ray_backfill.warehouse import _objects
+from ray_backfill.warehouse import _objects, _process
 from ray_backfill.warehouse.protocol import Lease
 
 __all__ = ["acquire", "check", "now", "release", "renew"]
@@ -51,7 +51,7 @@ def _load(uri: str, table: str, epoch: int) -> dict[str, Any] | None:
 
 
 def _free(held: dict[str, Any] | None) -> bool:
-    if held is None or held.get("released"):
+    if held is None or held.get("released") or _process.is_dead(held):
         return True
     return "expires_at" in held and datetime.fromisoformat(held["expires_at"]) <= now()
 
@@ -81,7 +81,7 @@ def acquire(uri: str, table: str, run_id: str, *, seconds: int, steal: bool) -> 
     content = {
         "run_id": run_id,
         "host": socket.gethostname(),
-        "pid": os.getpid(),
+        **_process.identity(),
         "since": start.isoformat(timespec="seconds"),
     }
     if not _objects.put(uri, _path(table, lease.epoch), _bytes(lease, content), create=True):

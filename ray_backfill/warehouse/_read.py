@@ -50,12 +50,7 @@ def read(
         frame = _scan_files(files, folder, table, types, stored)
     else:
         frame = _scan_delta(stored, table, types, [f.day for f in files if f.day])
-    return frame.select(
-        _arrow.cast_to_contract(c, types[c.name])
-        if c.name in types
-        else pl.lit(None, c.kind.polars).alias(c.name)
-        for c in wanted
-    ).to_arrow()
+    return _arrow.completed(frame, wanted).to_arrow()
 
 
 def _column(table: Table, name: str) -> Column:

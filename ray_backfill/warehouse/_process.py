@@ -1,0 +1,49 @@
+"""Which process holds a lease, so that a dead one on this machine is known at once.
+
+Only where /proc tells it (Linux); elsewhere a dead run's lease runs out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["identity", "is_dead"]
+
+_PROC = Path("/proc")
+
+
+def identity() -> dict[str, Any]:
+    """This process: machine, boot and process namespace in one text, pid, start time."""
+    return {"machine": _machine(), "pid": os.getpid(), "started": _started(os.getpid())}
+
+
+def is_dead(holder: Mapping[str, Any]) -> bool:
+    """Whether the holder was a process of this machine that does not run any more.
+
+    False wherever that cannot be known: another machine, another container, no /proc.
+    """
+    machine = _machine()
+    if not machine or holder.get("machine") != machine or not holder.get("started"):
+        return False
+    return _started(int(holder["pid"])) != holder["started"]
+
+
+def _machine() -> str:
+    try:
+        boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{(_PROC / 'self/ns/pid').readlink()}"
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> str:
+    """Clock ticks since boot at which a process started; empty for one that is gone or a zombie."""
+    try:
+        # The name may hold spaces and brackets: fields are counted from behind the last one.
+        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] == "Z" else fields[19]
