@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import struct
 import subprocess
 import sys
 from dataclasses import replace
@@ -25,7 +26,7 @@ from tests.lakes import D1, D2, D3, EVERY, OUT, PLAIN, every, frame, scores, sto
 
 @pytest.fixture
 def house(tmp_path: Path) -> Lake:
-    return Lake(str(tmp_path / "a lake"))
+    return Lake(str(tmp_path / "lake"))
 
 
 def test_every_kind_comes_back_as_it_was_written(house: Lake) -> None:
@@ -53,7 +54,18 @@ def test_opening_and_reading_create_nothing(tmp_path: Path) -> None:
 
 def test_a_lake_crosses_processes_by_its_address(house: Lake) -> None:
     assert pickle.loads(pickle.dumps(house)).uri == house.uri  # noqa: S301 -- our own bytes
-    assert Lake(f"file://{house.uri.replace(' ', '%20')}").uri == house.uri
+    assert Lake(f"file://{house.uri.replace('lake', 'la%6be')}").uri == house.uri
+
+
+def test_the_folder_may_have_any_name(tmp_path: Path) -> None:
+    """Blanks, percent signs and `key=value` in the path are no part of the table."""
+    lake = Lake(str(tmp_path / "game_date=1999-01-01" / "ä lake 100%"))
+    lake.append(OUT, pl.concat([scores(D1, 1), scores(D2, 2)]).to_arrow())
+    lake.append(OUT, scores(D2, 3, 1).to_arrow(), replace_dates=True)
+    got = stored(lake, OUT)
+    assert got["points"].to_list() == [1, 1, 1, 3]
+    assert got["game_date"].unique().sort().to_list() == [D1, D2]
+    assert [(t.name, t.rows) for t in lake.tables()] == [("out.scores", 4)]
 
 
 def test_dates_are_picked_by_range_or_by_list(house: Lake) -> None:
@@ -226,7 +238,7 @@ def test_others_read_the_table(house: Lake) -> None:
         .sort("game_date", "text", nulls_last=True)
         .equals(every().sort("game_date", "text", nulls_last=True))
     )
-    files = [f.replace("%20", " ") for f in DeltaTable(folder).file_uris()]
+    files = DeltaTable(folder).file_uris()
     got = duckdb.read_parquet(files, hive_partitioning=True)
     sums = got.aggregate("count(*), sum(whole::HUGEINT), count(DISTINCT game_date)")
     assert sums.fetchone() == (4, -1, 2)
@@ -354,6 +366,51 @@ def test_physical_column_names_are_mapped(house: Lake) -> None:
         assert sorted(stored(house, PLAIN).rows()) == [("a", 1), ("b", 2)]
     except WarehouseError as refused:  # rather than NULLs in every row
         assert "raw.plain" in str(refused)  # noqa: PT017 -- either is right, NULLs are not
+
+
+def test_rows_behind_a_deletion_vector_are_gone(house: Lake) -> None:
+    """Spark deletes rows without writing the file anew; the date's token must change."""
+    house.append(PLAIN, frame(PLAIN, [("a", 1), ("b", 2), ("c", 3)]).to_arrow())
+    before = house.partitions(PLAIN)[0]
+    log = Path(house.uri) / "raw/plain/_delta_log"
+    lines = (log / "00000000000000000000.json").read_text().splitlines()
+    add = next(json.loads(line) for line in lines if '"add"' in line)["add"]
+    # a roaring bitmap array of one bitmap that holds row 1 alone
+    bitmap = struct.pack("<iqi", 1681511377, 1, 0) + struct.pack("<IIHHIH", 12346, 1, 0, 0, 16, 1)
+    vector = {
+        "storageType": "i",
+        "pathOrInlineDv": _z85(bitmap + b"\0" * (-len(bitmap) % 4)),
+        "sizeInBytes": len(bitmap),
+        "cardinality": 1,
+    }
+    features = ["deletionVectors"]
+    entries = [
+        {
+            "protocol": {
+                "minReaderVersion": 3,
+                "minWriterVersion": 7,
+                "readerFeatures": features,
+                "writerFeatures": features,
+            }
+        },
+        {"remove": {"path": add["path"], "dataChange": True, "deletionTimestamp": 1}},
+        {"add": add | {"deletionVector": vector}},
+    ]
+    (log / "00000000000000000001.json").write_text("\n".join(map(json.dumps, entries)))
+    assert sorted(stored(house, PLAIN).rows()) == [("a", 1), ("c", 3)]
+    after = house.partitions(PLAIN)[0]
+    assert (before.rows, after.rows) == (3, 2)
+    assert after.token != before.token
+    with pytest.raises(ContractError, match="cannot be added"):
+        house.append(PLAIN, frame(PLAIN, [("d", 4)]).to_arrow())
+
+
+def _z85(data: bytes) -> str:
+    digits = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
+    out = []
+    for (value,) in struct.iter_unpack(">I", data):
+        out += [digits[value // 85**power % 85] for power in (4, 3, 2, 1, 0)]
+    return "".join(out)
 
 
 def test_files_without_statistics_are_counted(house: Lake) -> None:

@@ -127,8 +127,10 @@ def ages(frames: Frames, context: Context) -> pl.DataFrame:
 
 def aliases(frames: Frames, context: Context) -> pl.DataFrame:
     """Spellings that mean somebody of the date: of its population, or of its injury reports."""
-    _, people = _people(frames, context)
     known = known_aliases(frames["aliases"])
+    if known.is_empty():
+        return known.with_columns(pl.lit(None, dtype=pl.Date).alias("game_date"))
+    _, people = _people(frames, context)
     who = people.select("game_date", "player_lookup")
     listed = frames["injuries"].select("game_date", alias_lookup="player_lookup").unique()
     pairs = pl.concat(
