@@ -118,7 +118,9 @@ def from_typed(kind: Kind, values: pl.Series) -> pl.Series:
         cast = values.cast(pl.Float64, strict=False)
         if not dtype.is_integer():
             return cast
-        large = (values > _EXACT) | (values < -_EXACT)
+        large = values > _EXACT
+        if dtype.is_signed_integer():
+            large |= values < -_EXACT
         return cast.set(large.fill_null(False), None)
     if kind is Kind.TIMESTAMP and isinstance(dtype, pl.Datetime):
         aware = values if dtype.time_zone else values.dt.replace_time_zone("UTC")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -13,15 +15,28 @@ if TYPE_CHECKING:
     from ray_backfill.contract import Table
     from ray_backfill.job import Job
 
-__all__ = ["GROUP", "find_table", "job_names", "load_job", "output_tables", "raw_tables"]
+__all__ = [
+    "GROUP",
+    "VARIABLE",
+    "find_table",
+    "job_names",
+    "load_job",
+    "output_tables",
+    "raw_tables",
+]
 
 GROUP = "ray_backfill.jobs"
 """Installed packages add a job by an entry point of this group that names a `Job`."""
 
 
+VARIABLE = "RAY_BACKFILL_JOBS"
+"""Jobs that are not installed, as `package.module:ATTRIBUTE`, separated by commas."""
+
+
 def job_names() -> list[str]:
-    """Names of all installed jobs."""
-    return sorted({entry.name for entry in entry_points(group=GROUP)})
+    """What every known job is run as: names of entry points, and what `RAY_BACKFILL_JOBS` lists."""
+    listed = [spec.strip() for spec in os.environ.get(VARIABLE, "").split(",")]
+    return sorted({e.name for e in entry_points(group=GROUP)} | {spec for spec in listed if spec})
 
 
 @cache
@@ -39,7 +54,7 @@ def load_job(spec: str) -> Job:
         if not match:
             raise UsageError(
                 f"There is no job '{spec}'.",
-                hint=f"Installed jobs: {', '.join(job_names()) or 'none'}; "
+                hint=f"Known jobs: {', '.join(job_names()) or 'none'}; "
                 "or give one as package.module:ATTRIBUTE.",
             )
         found = match[0].load()
@@ -50,6 +65,9 @@ def load_job(spec: str) -> Job:
 
 def _import(spec: str) -> object:
     module, _, attribute = spec.partition(":")
+    if "" not in sys.path and os.getcwd() not in sys.path:  # noqa: PTH109 - sys.path holds text
+        # As `python -m` does: a job in the folder where the command is given needs no packaging.
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109
     try:
         return getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:

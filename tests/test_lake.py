@@ -241,7 +241,7 @@ def test_others_read_the_table(house: Lake) -> None:
     files = DeltaTable(folder).file_uris()
     got = duckdb.read_parquet(files, hive_partitioning=True)
     sums = got.aggregate("count(*), sum(whole::HUGEINT), count(DISTINCT game_date)")
-    assert sums.fetchone() == (4, -1, 2)
+    assert sums.fetchall() == [(4, -1, 2)]
 
 
 def test_what_the_log_says_of_a_table(house: Lake) -> None:

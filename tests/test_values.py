@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from jobs.demo_league import LeagueSpec, tables
 from jobs.player_context import JOB
 from jobs.raw_tables import RAW_TABLES
 from ray_backfill.job import Calendar
@@ -35,6 +36,7 @@ ALWAYS = (
     date(2026, 4, 12),  # rosters
 )
 DRAWN = 28
+SEEDS = range(4)
 
 
 def options(*, strict_known_at: bool) -> Any:
@@ -42,12 +44,12 @@ def options(*, strict_known_at: bool) -> Any:
     return JOB.options(strict_known_at=strict_known_at)
 
 
-def frames_of(tables: dict[str, list[dict[str, Any]]]) -> dict[str, pl.DataFrame]:
+def frames_of(rows: dict[str, list[dict[str, Any]]]) -> dict[str, pl.DataFrame]:
     """Raw rows as frames; a table without rows is absent."""
     return {
-        table.name: table_of(table, tables[table.name])
+        table.name: table_of(table, rows[table.name])
         for table in RAW_TABLES
-        if tables.get(table.name)
+        if rows.get(table.name)
     }
 
 
@@ -78,7 +80,7 @@ def test_calendar_of_five_seasons(real_calendar: Calendar) -> None:
 @needs_real_data
 def test_values_of_real_dates(real_calendar: Calendar) -> None:
     """On drawn dates of five seasons, and on those known to be odd, every value is the same."""
-    reference, comparison, random = real.reference(), Comparison(), Random(20251121)  # noqa: S311
+    reference, comparison, random = real.reference(), Comparison(), Random(20251121)
     due = [day for day in reference.schedule.on_day if reference.state(day)[0] is None]
     days = {*ALWAYS, *random.sample(sorted(set(due) - set(ALWAYS)), DRAWN)}
     for span in spans(days, real_calendar, random, longest=12):
@@ -98,12 +100,11 @@ def test_values_of_real_dates(real_calendar: Calendar) -> None:
 def test_values_of_real_dates_without_untimed_lines(real_calendar: Calendar) -> None:
     """With `strict_known_at` lines without a time are as good as absent."""
     comparison = Comparison()
-    reference = Reference(rows_of(real.tables()), strict_known_at=True)
     compare_days(
         comparison,
         JOB,
         real.tables(),
-        reference,
+        real.reference().strictly(),
         real_calendar,
         [date(2025, 10, 21), date(2025, 11, 15), date(2026, 1, 20)],
         options(strict_known_at=True),
@@ -111,34 +112,74 @@ def test_values_of_real_dates_without_untimed_lines(real_calendar: Calendar) -> 
     comparison.assert_same()
 
 
+# The made-up league ---------------------------------------------------------------
+
+DEMO = LeagueSpec(
+    seed=3,
+    teams=6,
+    games=20,
+    seasons=2,
+    through=date(2025, 11, 20),
+    conflict_date=date(2025, 11, 10),
+)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_values_of_the_made_up_league(strict: bool) -> None:
+    """On the dates of a made-up league that is still being played, every value is the same."""
+    made_up = tables(DEMO)
+    random = Random(f"made up {strict}")
+    compare_league(rows_of(made_up), made_up, strict=strict, random=random, dates=40)
+
+
+def test_the_made_up_league_has_every_state() -> None:
+    """The drawn league has rosters, dates too far ahead, and one that disagrees with itself."""
+    reference = Reference(rows_of(tables(DEMO)))
+    days = {day: reference.state(day) for day in reference.schedule.on_day}
+    assert {"future", None} <= {state for state, _ in days.values()}
+    quarantined = reference.day(date(2025, 11, 10)).quarantined
+    assert quarantined is not None
+    assert "nbac_gamebook_player_stats" in quarantined
+    played = reference.schedule.last_final
+    rosters = [day for day, (state, _) in days.items() if state is None and day > played]
+    assert rosters
+
+
 # The adversarial league -----------------------------------------------------------
 
 
 @pytest.mark.parametrize("strict", [False, True])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_values_of_the_adversarial_league(seed: int, strict: bool) -> None:
     """On every date of a league full of trouble, every value is the same."""
     rows = adversarial_tables(seed)
-    compare_league(rows, frames_of(rows), strict=strict, random=Random(seed))  # noqa: S311
+    compare_league(rows, frames_of(rows), strict=strict, random=Random(seed))
 
 
 def compare_league(
-    rows: dict[str, list[dict[str, Any]]], tables: Tables, *, strict: bool, random: Random
+    rows: dict[str, list[dict[str, Any]]],
+    frames: Tables,
+    *,
+    strict: bool,
+    random: Random,
+    dates: int | None = None,
 ) -> None:
-    """All dates of a league, in spans of drawn lengths."""
+    """All dates of a league, or so many drawn ones, in spans of drawn lengths."""
     reference, comparison = Reference(rows, strict_known_at=strict), Comparison()
     chosen = options(strict_known_at=strict)
-    calendar = calendar_of(JOB, tables, chosen)
+    calendar = calendar_of(JOB, frames, chosen)
     compare_calendar(comparison, reference, calendar, every_day(reference))
-    for span in spans(reference.schedule.on_day, calendar, random, longest=16):
-        compare_days(comparison, JOB, tables, reference, calendar, span, chosen)
+    days = sorted(reference.schedule.on_day)
+    drawn = days if dates is None else random.sample(days, min(dates, len(days)))
+    for span in spans(drawn, calendar, random, longest=24):
+        compare_days(comparison, JOB, frames, reference, calendar, span, chosen)
     comparison.assert_same()
 
 
 def test_the_adversarial_league_meets_every_rule() -> None:
     """Over the seeds used, every rank, book, state, status and issue occurs."""
     met: Counter[tuple[str, Any]] = Counter()
-    for seed in range(6):
+    for seed in SEEDS:
         reference = Reference(adversarial_tables(seed))
         for day in reference.schedule.on_day:
             one = reference.day(day)

@@ -45,6 +45,8 @@ def compute(frames: Frames, dates: Sequence[date], context: Context) -> Computed
     played = league.played()
     team_games = team.team_games(played)
     history = form.with_figures(rest.with_neighbours(track(played, "player_lookup")), team_games)
+    before = league.before.filter("played")
+    born = player.birth_dates(people, frames["registry"], aliases, league.season)
     sides = _of_teams(league, games, team_games, frames["locations"])
     strict = context.options.strict_known_at
     rows = pl.concat(
@@ -55,12 +57,8 @@ def compute(frames: Frames, dates: Sequence[date], context: Context) -> Computed
             points_line.columns(
                 people, history, local["points_props"], local["bettingpros"], strict=strict
             ),
-            form.columns(
-                people, history, form.versus_tracks(played, league.before.filter("played"))
-            ),
-            player.columns(
-                people, player.birth_dates(people, frames["registry"], aliases, league.season)
-            ),
+            form.columns(people, history, form.versus_tracks(played, before)),
+            player.columns(people, born),
             injuries.columns(people, reports.rows, report_times, history),
         ],
         how="horizontal",
@@ -70,7 +68,7 @@ def compute(frames: Frames, dates: Sequence[date], context: Context) -> Computed
     return Computed(
         rows.select(OUTPUT.schema().names()).cast(OUTPUT.schema()),
         conflicts(league, reports, dates),
-        unmatched(frames, league, games, people, local, dates),
+        unmatched(_of(frames["gamebook"], dates), local, games, people),
     )
 
 

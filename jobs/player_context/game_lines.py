@@ -39,18 +39,8 @@ def columns(slate: pl.DataFrame, game_lines: pl.DataFrame, *, strict: bool) -> p
 def _quoted(slate: pl.DataFrame, game_lines: pl.DataFrame, *, strict: bool) -> pl.DataFrame:
     """Outcomes before tip-off, as `side` (first: home or Over), home-relative `line`, `price`."""
     games = slate.select("game_date", "home_team", "away_team", "tipoff_at").unique()
-    spread = pl.col("market_key") == "spreads"
     lines = game_lines.select(
-        pl.all().exclude("home_team", "away_team"),
-        pl.when(
-            pl.col("outcome_name") == pl.when(spread).then("home_team").otherwise(pl.lit("Over"))
-        )
-        .then(True)
-        .when(
-            pl.col("outcome_name") == pl.when(spread).then("away_team").otherwise(pl.lit("Under"))
-        )
-        .then(False)
-        .alias("side"),
+        pl.all().exclude("home_team", "away_team"), _side().alias("side")
     ).filter(
         pl.col("market_key").is_in(["spreads", "totals"])
         & pl.col("side").is_not_null()
@@ -77,6 +67,14 @@ def _quoted(slate: pl.DataFrame, game_lines: pl.DataFrame, *, strict: bool) -> p
         no_negative_zero(pl.when(away_spread).then(-point).otherwise(point)).alias("line"),
         pl.col("outcome_price").fill_nan(None).alias("price"),
     )
+
+
+def _side() -> pl.Expr:
+    """TRUE for the home team's outcome and Over, FALSE for the others, NULL for neither."""
+    outcome, is_spread = pl.col("outcome_name"), pl.col("market_key") == "spreads"
+    first = pl.when(is_spread).then("home_team").otherwise(pl.lit("Over"))
+    second = pl.when(is_spread).then("away_team").otherwise(pl.lit("Under"))
+    return pl.when(outcome == first).then(True).when(outcome == second).then(False)
 
 
 def _candidates(quoted: pl.DataFrame) -> pl.DataFrame:

@@ -11,6 +11,7 @@ __all__ = ["KEY", "columns", "latest_reports", "normalised", "star_flags"]
 
 KEY = ["report_timestamp", "game_date", "team_abbr", "player_lookup"]
 _OUT = ["out", "doubtful"]
+_COUNTED = ("questionable", "probable", "star")
 
 
 def normalised(injuries: pl.DataFrame) -> pl.DataFrame:
@@ -70,6 +71,22 @@ def star_flags(listed: pl.DataFrame, games: Track) -> pl.Series:
     return sums.select(star.alias("star")).to_series()
 
 
+def _marks(listed: pl.DataFrame, games: Track) -> pl.DataFrame:
+    """The listed players with what each adds to his teammates' counts (Boolean)."""
+    status = pl.col("status")
+    return listed.select(
+        "game_date",
+        "team_abbr",
+        "player_lookup",
+        "status",
+        "reason",
+        (status == "questionable").fill_null(False).alias("questionable"),
+        (status == "probable").fill_null(False).alias("probable"),
+        (status.is_in(_OUT).fill_null(False) & star_flags(listed, games)).alias("star"),
+        pl.lit(True).alias("is_listed"),
+    )
+
+
 def columns(
     people: pl.DataFrame, listed: pl.DataFrame, times: pl.DataFrame, games: Track
 ) -> pl.DataFrame:
@@ -78,20 +95,9 @@ def columns(
     `people`: `game_date`, `player_lookup`, `team_abbr`; `listed` and `times`: the latest reports;
     `games`: the games played with `points`, `minutes`, `has_points`, `has_minutes`. Counts Int64.
     """
-    marks = listed.select(
-        "game_date",
-        "team_abbr",
-        "player_lookup",
-        "status",
-        "reason",
-        (pl.col("status") == "questionable").fill_null(False).alias("questionable"),
-        (pl.col("status") == "probable").fill_null(False).alias("probable"),
-        (pl.col("status").is_in(_OUT).fill_null(False) & star_flags(listed, games)).alias("star"),
-        pl.lit(True).alias("is_listed"),
-    )
-    counted = ("questionable", "probable", "star")
+    marks = _marks(listed, games)
     team = ["game_date", "team_abbr"]
-    teams = marks.group_by(team).agg(pl.col(name).sum().alias(f"team_{name}") for name in counted)
+    teams = marks.group_by(team).agg(pl.col(name).sum().alias(f"team_{name}") for name in _COUNTED)
     found = (
         people.select("game_date", "player_lookup", "team_abbr")
         .join(marks, on=[*team, "player_lookup"], how="left", maintain_order="left")
@@ -104,7 +110,7 @@ def columns(
             pl.col(f"team_{name}").fill_null(0).cast(pl.Int64)
             - pl.col(name).fill_null(False).cast(pl.Int64)
         )
-        for name in counted
+        for name in _COUNTED
     }
     return found.select(
         pl.when("is_listed")

@@ -58,7 +58,7 @@ def _roster(sides: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
     days = sides.select(pl.col("game_date").alias("day")).unique()
     # Both sides of the cross join are cut to dates that can meet: it stays small in a season
     # whose second half has not been played.
-    days = days.filter(back <= earlier["game_date"].max())
+    days = days.filter(back <= earlier.select(pl.col("game_date").max()).to_series())
     earlier = earlier.filter(pl.col("game_date") >= days.select(back.min()).to_series())
     latest = (
         days.join(earlier, how="cross")

@@ -61,19 +61,16 @@ def _sentence(table: Table, keys: Sequence[str]) -> str:
 
 
 def unmatched(
-    frames: Frames,
-    league: League,
-    games: pl.DataFrame,
-    people: pl.DataFrame,
-    local: Frames,
-    dates: Sequence[date],
+    gamebook: pl.DataFrame, local: Frames, games: pl.DataFrame, people: pl.DataFrame
 ) -> tuple[Unmatched, ...]:
-    """Distinct rows of the inputs of `dates` that belong to no game or player, by source."""
+    """Distinct rows of the computed dates that belong to no game or player, by source.
+
+    `gamebook` and `local` (game lines, props, reports) hold rows of those dates only.
+    """
     player = people.select("game_date", "player_lookup", "team_abbr")
     points = local["bettingpros"].filter(pl.col("market_type") == "points")
-    book = frames["gamebook"].filter(pl.col("game_date").is_in(list(dates)))
     return (
-        *_of_gamebook(book, games),
+        *_of_gamebook(gamebook, games),
         *_count(
             raw_tables.GAME_LINES,
             "bookmaker_key",
@@ -92,30 +89,22 @@ def unmatched(
             "no such player on that date",
             points.join(player, on=["game_date", "player_lookup"], how="anti"),
         ),
-        *_count(
-            raw_tables.INJURIES,
-            "team",
-            "the team has no game on that date",
-            local["injuries"].join(
-                games,
-                left_on=["game_date", "team"],
-                right_on=["game_date", "team_abbr"],
-                how="anti",
-            ),
-        ),
+        *_of_teams(raw_tables.INJURIES, "team", local["injuries"], games),
     )
+
+
+def _of_teams(table: Table, team: str, rows: pl.DataFrame, games: pl.DataFrame) -> list[Unmatched]:
+    lost = rows.join(
+        games, left_on=["game_date", team], right_on=["game_date", "team_abbr"], how="anti"
+    )
+    return _count(table, team, "the team has no game on that date", lost)
 
 
 def _of_gamebook(book: pl.DataFrame, games: pl.DataFrame) -> list[Unmatched]:
     nobody = pl.col("player_lookup").is_null()
     return [
         *_count(raw_tables.GAMEBOOK, "team_abbr", "no player_lookup", book.filter(nobody)),
-        *_count(
-            raw_tables.GAMEBOOK,
-            "team_abbr",
-            "the team has no game on that date",
-            book.filter(~nobody).join(games, on=["game_date", "team_abbr"], how="anti"),
-        ),
+        *_of_teams(raw_tables.GAMEBOOK, "team_abbr", book.filter(~nobody), games),
     ]
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ray_backfill.errors import BackfillError
 
-__all__ = ["as_json", "error", "json_out", "note", "stderr", "stdout", "table"]
+__all__ = ["as_json", "error", "json_out", "note", "stderr", "stdout", "table", "text_out"]
 
 
 def stdout() -> Console:
@@ -76,6 +76,11 @@ def as_json(value: object) -> str:
 def json_out(value: object) -> None:
     """Print one JSON document to stdout."""
     sys.stdout.write(json.dumps(value, default=_encode, ensure_ascii=False, indent=2) + "\n")
+
+
+def text_out(text: str) -> None:
+    """Print text to stdout as it is."""
+    sys.stdout.write(text)
 
 
 def _encode(value: Any) -> object:

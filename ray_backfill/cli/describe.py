@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +23,9 @@ def describe(
     name: Annotated[
         str | None, typer.Argument(help="A job or a table. [default: list the jobs]")
     ] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print a job as the Markdown page of the docs.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a job reads and writes, with the meaning of every column; or list the jobs."""
@@ -33,6 +37,8 @@ def describe(
         job = load_job(name)
         if as_json:
             console.json_out(_job_json(job))
+        elif markdown:
+            console.text_out(job_page(job))
         else:
             _print_job(job)
             _print_columns(job.table)
@@ -120,3 +126,59 @@ def _job_json(job: Job) -> dict[str, Any]:
         ],
         "output": _table_json(job.table),
     }
+
+
+def job_page(job: Job) -> str:
+    """The docs page of a job, generated from its contract."""
+    lines = [
+        f"# {job.name}",
+        "",
+        f"{job.description} Output: `{job.output.name}`; partition `{job.output.partition}`, "
+        f"key `{', '.join(job.output.key)}`. D is the date that is computed.",
+        "",
+        "This page is generated: `ray-backfill describe "
+        f"{job.name} --markdown > docs/{job.name}.md`.",
+        "",
+        "## Inputs",
+        "",
+        *_grid(
+            ("input", "table", "read from", "required"),
+            [
+                (i.name, f"`{i.table.name}`", i.window.describe(), "yes" if i.required else "no")
+                for i in job.inputs
+            ],
+        ),
+        "",
+        "## Views that decide staleness",
+        "",
+        *_grid(
+            ("view", "inputs", "dates"),
+            [(v.name, ", ".join(v.inputs), v.window.describe()) for v in job.views],
+        ),
+        "",
+        "## Options",
+        "",
+        *_grid(
+            ("option", "type", "default", "meaning"),
+            [
+                (f.name, str(f.type), str(f.default), f.metadata.get("help", ""))
+                for f in fields(job.options)
+            ],
+        ),
+        "",
+        "## Columns",
+        "",
+        *_grid(
+            ("column", "type", "NULL", "meaning"),
+            [
+                (f"`{c.name}`", c.kind.value, "may be" if c.nullable else "never", c.description)
+                for c in job.table.columns
+            ],
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *escaped)]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["human_seconds", "live", "log_lines", "render", "shown"]
 
 _MOST_PROBLEMS = 5
+_MOST_SPANS = 8
 
 
 def human_seconds(seconds: float | None) -> str:
@@ -59,7 +60,12 @@ def render(progress: Progress, now: float) -> RenderableType:
         ProgressBar(total=total, completed=progress.done, width=60),
         Text(summary(progress, now)),
     ]
-    parts += [Text(f"  {name}  {stage}", "dim") for name, stage in progress.running()[:8]]
+    running = progress.running()
+    if progress.phase and not progress.spans:
+        parts.append(Text(f"  {progress.phase}", "dim"))
+    parts += [Text(f"  {name}  {stage}", "dim") for name, stage in running[:_MOST_SPANS]]
+    if len(running) > _MOST_SPANS:
+        parts.append(Text(f"  and {len(running) - _MOST_SPANS} more spans", "dim"))
     if progress.retries:
         parts.append(Text(f"  {len(progress.retries)} retries or splits", "yellow"))
     for day, (outcome, message) in list(progress.problems.items())[-_MOST_PROBLEMS:]:

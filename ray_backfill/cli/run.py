@@ -103,7 +103,8 @@ def run(
     options = RunOptions(
         job=job,
         workers=count,
-        parallel=not no_parallel,
+        # One span has nothing to run beside: without Ray's start it is done sooner.
+        parallel=not no_parallel and bool(workers or address or len(plan.spans) > 1),
         address=address,
         batch=batch,
         strict=strict,

@@ -32,6 +32,7 @@ class Progress:
     """Span -> its latest attempt, stage and whether it is done."""
     retries: dict[str, str] = field(default_factory=dict)
     workers: int = 1
+    phase: str = ""
     first_published: float | None = None
     last_event: float = 0.0
 
@@ -47,6 +48,9 @@ class Progress:
         self.started = event["at"]
         self.planned = dict(event["planned"])
         self.workers = event["workers"]
+
+    def _on_phase(self, event: Mapping[str, Any]) -> None:
+        self.phase = event["phase"]
 
     def _on_stage(self, event: Mapping[str, Any]) -> None:
         span = self.spans.setdefault(event["span"], {"attempt": 0, "stage": "", "done": False})

@@ -97,6 +97,8 @@ def _work(
     if not plan.spans:
         return driver.finish(options.strict)
     restamp = _verified(warehouse, job, plan, options.verify) if options.verify else []
+    where = "starting Ray" if options.parallel else "in this process"
+    driver.emit({"event": "phase", "phase": where})
     executor = _executor(options, driver)
     try:
         driver.attach(executor)

@@ -39,7 +39,7 @@ def read(
 ) -> pa.Table:
     """These columns of these dates; see `Warehouse.read`."""
     partition = partition_column(table, stored)
-    wanted = [_column(table, name) for name in columns]
+    wanted = [_column(table, name) for name in dict.fromkeys(columns)]
     types = _types(table, wanted, stored)
     if days is not None and partition is None:
         raise ContractError(f"{table.name} has no partitions: it cannot be read by date.")

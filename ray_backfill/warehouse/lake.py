@@ -219,6 +219,8 @@ class Lake:
             raise UsageError(
                 f"{table} has no version {version}.", hint=f"The newest is {stored.version()}."
             )
+        if version == stored.version():
+            return Published(str(version), (), 0)
         before = self._tokens(table, stored)
         about = {"action": "restore", "to": str(version)}
         with _objects.translated(f"Restoring {table} to version {version}"):

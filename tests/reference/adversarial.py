@@ -34,6 +34,13 @@ TEAMS = {
 }
 NAMES = {team: f"{team.title()} Town {team}s" for team in (*TEAMS, "GHO", "HOL", "EST", "WST")}
 ROSTER = 6
+STEADY = {
+    "player11": {"points": 18},
+    "player17": {"points": 12, "minutes_decimal": 28.0},
+    "player23": {"points": 11, "minutes_decimal": 35.0},
+    "player29": {"points": 12, "minutes_decimal": 27.999},
+}
+"""Players just within, or just short of, what makes a star."""
 SEASONS = (("2023-24", 2023, date(2023, 10, 24)), ("2024-25", 2024, date(2025, 2, 13)))
 GAME_BOOKS = (
     "draftkings",
@@ -107,7 +114,7 @@ class League:
 
 def adversarial_tables(seed: int) -> dict[str, list[Row]]:
     """The raw tables of a seed, each in a shuffled order."""
-    league = League(Random(f"league {seed}"))  # noqa: S311 - draws a test, not a secret
+    league = League(Random(f"league {seed}"))
     for n, team in enumerate(team for team in TEAMS for _ in range(ROSTER)):
         league.team_of[f"player{n:02d}"] = team
     for name, year, start in SEASONS:
@@ -133,7 +140,7 @@ def season(league: League, name: str, year: int, start: date, *, last: bool) -> 
     day = start
     while len(dates) < 25:
         dates.append(day)
-        gap = 1 if league.chance(0.62) else random.choice((2, 2, 3, 4, 16 if last else 2))
+        gap = 1 if league.chance(0.62) else random.choice((2, 2, 3, 12, 16 if last else 4))
         day += timedelta(gap)
     other_leagues(league, name, year, dates)
     for n, day in enumerate(dates):
@@ -358,6 +365,8 @@ def box_scores(league: League, plan: Plan) -> None:
         if complete and rows:
             stretch(league, rows)
         for row in rows:
+            if row["player_status"] == "active":
+                row |= STEADY.get(row["player_lookup"], {})
             if not league.chance(0.08):
                 duplicates(league, row)
     if league.chance(0.1):

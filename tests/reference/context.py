@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -58,6 +59,12 @@ class Reference:
         self.registry = tables.get("nba_reference.nba_players_registry", [])
         self.arenas = arenas(tables.get("nba_reference.team_locations", []))
         self.aliases = aliases(tables.get("nba_reference.player_aliases", []))
+
+    def strictly(self) -> Reference:
+        """The same tables, with lines that have no time left out."""
+        other = copy(self)
+        other.strict = True
+        return other
 
     def state(self, day: date) -> tuple[str | None, int]:
         """Why a date is not due, and how many rows it has where it is."""

@@ -1,0 +1,221 @@
+"""The command line through its real entry point: output, JSON, errors, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ray_backfill.engine.journal import run_ids
+from ray_backfill.warehouse import Warehouse
+from tests.conftest import DAYS, environment
+from tests.engine import ROLLING, content
+from tests.rolling_job import SALES
+
+SCRIPT = Path(sys.executable).parent / "ray-backfill"
+
+
+def call(*args: str, warehouse: Warehouse | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `ray-backfill` in a process of its own."""
+    where = ["-w", warehouse.uri] if warehouse else []
+    return subprocess.run(
+        [SCRIPT, *args, *where],
+        env=environment() | {"RAY_BACKFILL_JOBS": ROLLING},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def call_json(*args: str, warehouse: Warehouse) -> Any:
+    """The JSON document of a command that ends with 0."""
+    done = call(*args, "--json", warehouse=warehouse)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_plan_shows_states_spans_and_what_a_run_would_do(lake: Warehouse) -> None:
+    """States with counts and reasons; JSON has each date with its reason."""
+    done = call("plan", ROLLING, warehouse=lake)
+    assert done.returncode == 0
+    assert "no output yet" in done.stdout
+    assert f"To run: {len(DAYS)} dates, {len(DAYS) * 5} rows expected" in done.stderr
+    found = call_json("plan", ROLLING, warehouse=lake)
+    assert found["states"]["missing"] == found["selected"] == len(DAYS)
+    assert [d["date"] for d in found["dates"]] == [str(day) for day in DAYS]
+    assert {d["reason"] for d in found["dates"]} == {"no output yet"}
+    assert not lake.exists("shop.means")
+
+
+def test_dates_only_lists_each_date(lake: Warehouse) -> None:
+    """One line a date, off-days too where they are asked for by name."""
+    done = call("plan", ROLLING, "--dates-only", "--dates", "2025-01-04,2025-01-05", warehouse=lake)
+    lines = [line for line in done.stdout.splitlines() if line.startswith(" 2025-")]
+    assert [line.split()[:2] for line in lines][1] == ["2025-01-05", "2025"]
+    assert "off-day" in lines[0]
+    assert "missing" in lines[1]
+
+
+def test_run_reports_and_exits_with_what_happened(lake: Warehouse) -> None:
+    """Exit 0 with a report as JSON on stdout, kept in the warehouse; then nothing to do."""
+    report = call_json("run", ROLLING, "--no-parallel", warehouse=lake)
+    assert (report["exit_code"], report["rows"]) == (0, len(DAYS) * 5)
+    kept = lake.get_object(f"reports/{report['run_id']}.json")
+    assert kept is not None
+    assert json.loads(kept) == report
+    again = call("run", ROLLING, "--no-parallel", warehouse=lake)
+    assert again.returncode == 0
+    assert "nothing to do" in again.stderr
+
+
+def test_a_local_ray_run_through_the_command_line(lake: Warehouse) -> None:
+    """`--workers 2` starts a Ray of its own, publishes all, and leaves no process behind."""
+    report = call_json("run", ROLLING, "--workers", "2", "--quiet", warehouse=lake)
+    assert (report["exit_code"], len(report["published"])) == (0, len(DAYS))
+    assert content(lake).height == len(DAYS) * 5
+
+
+def test_one_failed_date_exits_1_and_is_named(lake: Warehouse) -> None:
+    """The date and its error are on the screen, the others are published."""
+    done = call("run", ROLLING, "--no-parallel", "-o", f"raise_on={DAYS[8]}", warehouse=lake)
+    assert done.returncode == 1
+    assert f"failed {DAYS[8]}: ValueError: this date is poisoned" in done.stderr
+    assert content(lake).height == (len(DAYS) - 1) * 5
+
+
+def test_too_many_dates_are_refused_with_the_command_that_goes_on(lake: Warehouse) -> None:
+    """Exit 3; the message holds a command, and that command works."""
+    arguments = ("run", ROLLING, "--start-date", "2025-01-01", "--end-date", "2025-02-10")
+    refused = call(*arguments, "--max-dates", "10", warehouse=lake)
+    assert refused.returncode == 3
+    line = next(text for text in refused.stderr.split("run: ") if text.startswith("ray-backfill"))
+    goes_on = call(*line.split()[1:], "--no-parallel", warehouse=lake)
+    assert goes_on.returncode == 0
+    assert content(lake)["day"].max() == max(d for d in DAYS if str(d) <= "2025-02-10")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("plan", "nothing"), "There is no job 'nothing'"),
+        (("plan", ROLLING, "--start-date", "2025-02-30"), "'2025-02-30' is not a date"),
+        (
+            ("plan", ROLLING, "--start-date", "2025-03-01", "--end-date", "2025-02-01"),
+            "The range is empty",
+        ),
+        (("plan", ROLLING, "--select", "some"), "'some' cannot be selected"),
+        (("plan", ROLLING, "--season", "1999"), "There is no season '1999'"),
+        (("plan", ROLLING, "-o", "nothing=1"), "not an option of rolling"),
+        (("run", ROLLING, "--no-parallel", "--workers", "2"), "--no-parallel works in this"),
+        (("coverage", ROLLING, "--column", "nope"), "has no column 'nope'"),
+        (("coverage", ROLLING, "--column", "mean", "--by", "week"), "--by takes month or date"),
+        (("watch", "no-such-run"), "There is no run 'no-such-run'"),
+        (("describe", "nothing"), "There is no table 'nothing'"),
+    ],
+)
+def test_bad_usage_exits_2_with_one_clear_message(
+    lake: Warehouse, arguments: tuple[str, ...], message: str
+) -> None:
+    """What cannot be meant is refused in a sentence, without a traceback."""
+    done = call(*arguments, warehouse=lake if arguments[0] != "describe" else None)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr.replace("\n", " ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_warehouse_of_an_unknown_kind_is_refused() -> None:
+    """A URL whose scheme nobody knows names those that are known."""
+    done = call("tables", "-w", "ftp://example/lake")
+    assert done.returncode == 2
+    assert "s3" in done.stderr
+
+
+def test_an_empty_warehouse_is_refused_with_what_to_load(tmp_path: Path) -> None:
+    """Nothing to plan from: exit 3 and the command that loads the input."""
+    done = call("plan", ROLLING, "-w", str(tmp_path / "none"))
+    assert done.returncode == 3
+    assert "ray-backfill load shop.sales" in done.stderr
+
+
+def test_coverage_shows_what_a_count_hides(lake: Warehouse) -> None:
+    """Distinct values, zeros and constants beside the percentage; holes with their reason."""
+    call("run", ROLLING, "--no-parallel", "--end-date", "2025-01-31", warehouse=lake)
+    found = call_json("coverage", ROLLING, "--column", "mean", "-c", "run_id", warehouse=lake)
+    january, february, *_ = (c for c in found["columns"] if c["column"] == "mean")
+    truth = content(lake)
+    assert january["total"] == truth.height
+    assert january["non_null"] == truth["mean"].count()
+    assert january["distinct"] == truth["mean"].drop_nulls().n_unique()
+    assert (february["total"], february["non_null"]) == (0, 0)
+    assert february["expected"] == 5 * sum(day.month == 2 for day in DAYS)
+    assert next(c["constant"] for c in found["columns"] if c["column"] == "run_id") is True
+    months = {d["period"]: d for d in found["dates"]}
+    assert months["2025-02"]["with_rows"] == 0
+    assert "missing: no output yet" in months["2025-02"]["holes"][0]["why"]
+
+
+def test_coverage_fails_under_a_percentage(lake: Warehouse) -> None:
+    """`--fail-under` counts due dates without rows against the column."""
+    call("run", ROLLING, "--no-parallel", "--end-date", "2025-01-31", warehouse=lake)
+    low = call("coverage", ROLLING, "-c", "mean", "--fail-under", "90", warehouse=lake)
+    assert low.returncode == 1
+    assert "mean in 2025-02 has values in 0" in low.stderr
+    arguments = ("coverage", ROLLING, "-c", "shop", "--end-date", "2025-01-31")
+    assert call(*arguments, "--fail-under", "100", warehouse=lake).returncode == 0
+
+
+def test_status_and_watch_show_past_runs(lake: Warehouse) -> None:
+    """Runs with their verdicts; `watch` of an ended run ends at once."""
+    call("run", ROLLING, "--no-parallel", "-o", f"raise_on={DAYS[8]}", warehouse=lake)
+    (run_id,) = run_ids(lake)
+    listed = call_json("status", warehouse=lake)["runs"]
+    assert [(r["run"], r["problems"]) for r in listed] == [(run_id, 1)]
+    assert listed[0]["state"].startswith("exit 1")
+    watched = call("watch", warehouse=lake)
+    assert watched.returncode == 0
+    assert "It ended with exit 1" in watched.stderr
+    assert str(DAYS[8]) in watched.stdout
+
+
+def test_a_line_log_without_a_terminal_and_a_live_display_on_one(lake: Warehouse) -> None:
+    """Pipes get lines without control codes, a terminal gets a bar."""
+    plain = call("run", ROLLING, "--no-parallel", "--end-date", "2025-01-20", warehouse=lake)
+    assert "\x1b" not in plain.stderr
+    assert "dates planned" in plain.stderr
+    text = _on_a_terminal([str(SCRIPT), "run", ROLLING, "--no-parallel", "-w", lake.uri])
+    assert "\x1b[" in text
+    assert "━" in text
+
+
+def _on_a_terminal(command: list[str]) -> str:
+    master, slave = pty.openpty()
+    env = environment() | {"TERM": "xterm-256color", "COLUMNS": "120"}
+    process = subprocess.Popen(command, env=env, stdout=slave, stderr=slave, stdin=slave)
+    os.close(slave)
+    seen = b""
+    try:
+        while chunk := os.read(master, 65536):
+            seen += chunk
+    except OSError:
+        pass  # the terminal closes with its last writer
+    assert process.wait() == 0
+    return seen.decode("utf-8", "replace")
+
+
+def test_loaded_files_feed_a_run(tmp_path: Path) -> None:
+    """From a CSV to a table, by commands alone."""
+    rows = [(str(day), "a", n) for n, day in enumerate(DAYS[:6])]
+    path = tmp_path / "sales.csv"
+    pl.DataFrame(rows, schema=list(SALES.schema()), orient="row").write_csv(path)
+    where = str(tmp_path / "lake")
+    assert call("load", "shop.sales", str(path), "-w", where).returncode == 0
+    assert call("run", ROLLING, "--no-parallel", "-w", where).returncode == 0
+    found = json.loads(call("tables", "--json", "-w", where).stdout)
+    assert {t["name"]: t["rows"] for t in found} == {"shop.sales": 6, "shop.means": 6}

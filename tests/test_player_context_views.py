@@ -1,0 +1,201 @@
+"""What a change of the raw rows makes stale, and what it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from jobs import raw_tables as raw
+from jobs.player_context import JOB
+from ray_backfill.fingerprint import changed_views, fingerprints, view_digests
+from ray_backfill.job import Context
+from tests.frames import calendar_of, compute_span, frames_for
+from tests.test_player_context_lines import (
+    ANN,
+    Rows,
+    game,
+    line,
+    prop,
+    season,
+    tables,
+)
+
+FIRST = date(2025, 11, 18)
+DAYS = tuple(FIRST + timedelta(2 * n) for n in range(12))
+"""D of the made-up lines is the second of them."""
+D = DAYS[1]
+LAST_YEAR = date(2025, 3, 3)
+
+
+def league() -> Rows:
+    """A game every other day, one of the season before, a line, a report, a birth date."""
+    rows = season(*DAYS)
+    rows[raw.SCHEDULE].append(game(LAST_YEAR, season="2024-25", game_id="0022400001"))
+    rows[raw.GAMEBOOK].append(line(LAST_YEAR))
+    rows[raw.POINTS_PROPS] = [prop(20.5, 30)]
+    rows[raw.REGISTRY] = [
+        {"season": "2025-26", "player_lookup": ANN, "birth_date": date(2000, 1, 1)}
+    ]
+    rows[raw.INJURIES] = [
+        {
+            "game_date": D,
+            "report_timestamp": datetime(2025, 11, 20, 18, tzinfo=UTC),
+            "team": "BOS",
+            "player_lookup": ANN,
+            "injury_status": "out",
+        }
+    ]
+    return rows
+
+
+def prints(rows: Rows) -> dict[date, str]:
+    """The fingerprints of all dates of the season."""
+    calendar = calendar_of(JOB, tables(rows), JOB.options())
+    context = Context(calendar.seasons, calendar.seasons[-1], JOB.options())
+    frames = frames_for(JOB, tables(rows), DAYS, calendar.seasons)
+    digests = {view.name: view_digests(JOB, view, frames, context) for view in JOB.views}
+    return fingerprints(JOB, digests, DAYS, calendar.seasons)
+
+
+def touched(change: Callable[[Rows], None]) -> dict[date, tuple[str, ...]]:
+    """Date -> the views that a change touches there."""
+    before, rows = prints(league()), deepcopy(league())
+    change(rows)
+    after = prints(rows)
+    return {
+        day: changed_views(before[day], after[day]) for day in DAYS if before[day] != after[day]
+    }
+
+
+def test_another_scrape_touches_nothing() -> None:
+    """The same rows again, with another `processed_at`, in another order."""
+
+    def scrape(rows: Rows) -> None:
+        for table in (raw.SCHEDULE, raw.GAMEBOOK, raw.INJURIES, raw.REGISTRY):
+            again = [
+                {**one, "processed_at": datetime(2026, 5, 5, tzinfo=UTC)} for one in rows[table]
+            ]
+            rows[table] = [*reversed(again), *rows[table]]
+        rows[raw.POINTS_PROPS] *= 3
+
+    assert touched(scrape) == {}
+
+
+def test_box_scores_touch_the_later_dates() -> None:
+    """Their own date does not rest on them."""
+
+    def change(rows: Rows) -> None:
+        rows[raw.GAMEBOOK][2]["points"] = 33
+
+    assert touched(change) == {day: ("box",) for day in DAYS if day > D}
+
+
+def test_a_status_that_is_no_game_touches_nothing() -> None:
+    """Whether somebody was inactive or did not play is all the same."""
+    before, after = league(), league()
+    before[raw.GAMEBOOK][2]["player_status"] = "dnp"
+    after[raw.GAMEBOOK][2]["player_status"] = "inactive"
+    assert prints(before) == prints(after)
+
+
+def test_a_final_score_touches_the_later_dates() -> None:
+    """Its own date only if its population flips."""
+
+    def change(rows: Rows) -> None:
+        rows[raw.SCHEDULE][1]["home_team_score"] = 99
+
+    assert touched(change) == {day: ("results",) for day in DAYS if day > D}
+
+    def not_final(rows: Rows) -> None:
+        rows[raw.SCHEDULE][1]["game_status"] = 2
+
+    assert D not in touched(not_final)
+
+
+def test_a_roster_that_is_played_flips() -> None:
+    """A date whose games have no box scores yet is computed again when they come."""
+    played, rows = league(), league()
+    rows[raw.SCHEDULE][1]["game_status"] = 1
+    rows[raw.GAMEBOOK] = [one for one in rows[raw.GAMEBOOK] if one["game_date"] != D]
+    assert changed_views(prints(rows)[D], prints(played)[D]) == ("population",)
+
+
+def test_a_fixture_touches_the_fortnight_before_it() -> None:
+    """And every later date."""
+
+    def change(rows: Rows) -> None:
+        rows[raw.SCHEDULE][9]["is_regular_season"] = False
+
+    near = DAYS[9] - timedelta(14)
+    assert touched(change) == {day: ("fixtures",) for day in DAYS if day >= near}
+
+
+def test_late_lines_and_reports_touch_their_date_alone() -> None:
+    """Views of D."""
+
+    def change(rows: Rows) -> None:
+        rows[raw.POINTS_PROPS].append(prop(23.5, 1))
+        rows[raw.INJURIES][0]["injury_status"] = "probable"
+
+    assert touched(change) == {D: ("points_props", "injuries")}
+
+
+def test_the_season_before_touches_all() -> None:
+    """Through the games against the opponent, and only through them."""
+
+    def points(rows: Rows) -> None:
+        rows[raw.GAMEBOOK][-1]["points"] = 1
+
+    def rebounds(rows: Rows) -> None:
+        rows[raw.GAMEBOOK][-1]["offensive_rebounds"] = 9
+
+    assert touched(points) == dict.fromkeys(DAYS, ("season_before",))
+    assert touched(rebounds) == {}
+
+
+def test_a_registry_row_touches_its_player_alone() -> None:
+    """Whoever has no row on a date has no birth date there."""
+
+    def other(rows: Rows) -> None:
+        rows[raw.REGISTRY].append(
+            {"season": "2025-26", "player_lookup": "cy", "birth_date": date(1999, 1, 1)}
+        )
+
+    def own(rows: Rows) -> None:
+        rows[raw.REGISTRY][0]["birth_date"] = date(1999, 1, 1)
+        rows[raw.GAMEBOOK] = [
+            one
+            for one in rows[raw.GAMEBOOK]
+            if one["player_lookup"] != ANN or one["game_date"] != D
+        ]
+
+    assert touched(other) == {}
+    assert {day for day, views in touched(own).items() if "ages" in views} == set(DAYS)
+
+
+def test_an_alias_touches_the_dates_of_whom_it_means() -> None:
+    """An alias of a stranger touches nothing; a spelling of a report its date."""
+
+    def stranger(rows: Rows) -> None:
+        rows[raw.ALIASES] = [{"alias_lookup": "zz", "player_lookup": "nobody"}]
+
+    def listed(rows: Rows) -> None:
+        rows[raw.INJURIES].append({**rows[raw.INJURIES][0], "player_lookup": "zz"})
+        stranger(rows)
+
+    assert touched(stranger) == {}
+    assert touched(listed) == {D: ("injuries", "aliases")}
+
+
+@pytest.mark.parametrize("table", [raw.SCHEDULE, raw.GAMEBOOK])
+def test_correcting_a_conflict_touches_the_date_itself(table: raw.Table) -> None:
+    """A quarantined date is tried again once its rows agree."""
+    torn = league()
+    values = {"home_team_score": 1} if table is raw.SCHEDULE else {"points": 1}
+    torn[table].append({**next(r for r in torn[table] if r["game_date"] == D), **values})
+    calendar = calendar_of(JOB, tables(torn), JOB.options())
+    assert compute_span(JOB, tables(torn), [D], calendar, JOB.options()).quarantined
+    assert changed_views(prints(torn)[D], prints(league())[D]) == ("population",)
