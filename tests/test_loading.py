@@ -185,7 +185,11 @@ def test_nan_is_null_and_is_counted(house: Lake, tmp_path: Path) -> None:
 
 
 def test_extra_columns_and_unknown_values_are_named(house: Lake, tmp_path: Path) -> None:
-    rows = [{"status": "suspended", "more": 1}, {"status": "suspended"}, {"status": "gtd"}]
+    rows: list[dict[str, Any]] = [
+        {"status": "suspended", "more": 1},
+        {"status": "suspended"},
+        {"status": "gtd"},
+    ]
     path = json_file(tmp_path / "a.ndjson", *rows)
     report = load_files(house, GAMES, [path])
     assert report.files[0].extra == ("more",)

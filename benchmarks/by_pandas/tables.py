@@ -131,8 +131,7 @@ def _sides(games: pd.DataFrame) -> pd.DataFrame:
 
 def _box(rows: pd.DataFrame, sides: pd.DataFrame) -> pd.DataFrame:
     """Gamebook rows that found their game, one per player and date."""
-    rows = rows[rows["player_lookup"].notna()].drop(columns=["game_id"], errors="ignore")
-    rows = rows.rename(columns={"nba_game_id": "gamebook_id"})
+    rows = rows[rows["player_lookup"].notna()]
     rows = latest(rows, ["game_date", "player_lookup"], "processed_at")
     side = sides[["game_date", "team_abbr", "opponent", "season"]]
     rows = rows.merge(side, on=["game_date", "team_abbr"])
@@ -165,6 +164,12 @@ def _with_usage(played: pd.DataFrame, games: pd.DataFrame) -> pd.DataFrame:
     usage = 100 * uses * (rows["length"] / 5) / (rows["minutes"] * rows["team_uses"])
     usable = rows["has_uses"] & (rows["minutes"] > 0) & (rows["team_uses"] != 0)
     rows["usage"] = usage.where(usable)
+    # Averages over two figures take the games in which both are known.
+    shots = rows["fgm"].notna() & rows["fga"].notna()
+    timed = rows["points"].notna() & rows["minutes"].notna()
+    rows["paired_fgm"], rows["paired_fga"] = rows["fgm"].where(shots), rows["fga"].where(shots)
+    rows["timed_points"] = rows["points"].where(timed)
+    rows["timed_minutes"] = rows["minutes"].where(timed)
     return rows.sort_values(["player_lookup", "game_date"], ascending=[True, False])
 
 

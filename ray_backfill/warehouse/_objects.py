@@ -116,6 +116,8 @@ def translated(doing: str, *, consequence: str = "") -> Iterator[None]:
 def explained(doing: str, error: Exception, consequence: str) -> WarehouseError:
     """An error of the storage as a sentence for people."""
     text = str(error).partition("\n\nDebug source")[0].strip()
+    if told := re.search(r"<Code>(.*?)</Code>\s*<Message>(.*?)</Message>", text):
+        text = f"{told[2].rstrip('.')} ({told[1]})"
     hint = "Check that the path exists and that you may read and write it."
     if "os error 28" in text or getattr(error, "errno", None) == 28:
         text, hint = "the disk is full", "Free some space; the same command then goes on."

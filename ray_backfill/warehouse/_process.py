@@ -28,7 +28,7 @@ def is_dead(holder: Mapping[str, Any]) -> bool:
     machine = _machine()
     if not machine or holder.get("machine") != machine or not holder.get("started"):
         return False
-    return _started(int(holder["pid"])) != holder["started"]
+    return bool(_started(int(holder["pid"])) != holder["started"])
 
 
 def _machine() -> str:

@@ -35,10 +35,12 @@ TEAMS = {
 NAMES = {team: f"{team.title()} Town {team}s" for team in (*TEAMS, "GHO", "HOL", "EST", "WST")}
 ROSTER = 6
 STEADY = {
-    "player11": {"points": 18},
+    "player05": {"points": 18, "minutes_decimal": 20.0},
+    "player11": {"points": 18, "minutes_decimal": 20.0},
     "player17": {"points": 12, "minutes_decimal": 28.0},
     "player23": {"points": 11, "minutes_decimal": 35.0},
     "player29": {"points": 12, "minutes_decimal": 27.999},
+    "player35": {"points": 18, "minutes_decimal": 20.0},
 }
 """Players just within, or just short of, what makes a star."""
 SEASONS = (("2023-24", 2023, date(2023, 10, 24)), ("2024-25", 2024, date(2025, 2, 13)))
@@ -153,10 +155,11 @@ def season(league: League, name: str, year: int, start: date, *, last: bool) -> 
                 plan.regular, plan.season_type, plan.status = True, "regular", 3
                 plan.boxes = True
             if last and left <= 3:
-                plan.status = random.choice((1, 1, 2, 3))
-                plan.boxes = plan.status == 3 and league.chance(0.7)
-            if last and left <= 3 and plan.status == 3 and not league.chance(0.5):
-                plan.status = 1
+                plan.status = 3 if pair == 0 else random.choice((1, 1, 2, 3))
+                plan.boxes = plan.status == 3 and (pair == 0 or league.chance(0.5))
+                if pair == 0:  # who plays here was on another team's roster yesterday
+                    for player in random.sample(sorted(league.team_of), 4):
+                        league.team_of[player] = home
             league.plans.append(plan)
             postponed(league, plan, start, dates)
             if plan.boxes:
@@ -514,7 +517,7 @@ def game_lines(league: League, plan: Plan) -> None:
     offered = random.sample(GAME_BOOKS, random.choice((0, 2, 3, 4, 6)))
     if league.chance(0.4):
         offered = [book for book in offered if book.lower()[0] not in "df"]
-    level = random.choice((-31, -12, -6.5, -3, 0, 0, 2.5, 8, 33))
+    level = random.choice((-31, -30, -12, -6.5, -3, 0, 0, 2.5, 8, 30, 33))
     height = random.choice((148, 149, 215.5, 220, 231, 300, 303))
     for book in offered:
         start = feed_start(league, plan.day, plan.tipoff)
@@ -725,11 +728,13 @@ def references(league: League) -> None:
         for n, player in enumerate(players):
             if league.chance(0.4):
                 continue
-            born: date | None = date(1985 + n % 20, 1 + n % 12, 1 + n % 28)
+            born = date(1985 + n % 20, 1 + n % 12, 1 + n % 28)
             if n % 9 == 0:
                 born = date(1996, 2, 29)
             if n % 7 == 0:
                 born = date(1990, 2, 10 + n % 15)
+            elif league.chance(0.3):
+                born -= timedelta(400 * (1 + n % 3))
             if league.chance(0.3):
                 born = None
             row = {

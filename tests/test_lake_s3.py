@@ -1,0 +1,91 @@
+"""The same lake in an object store, over a real S3 protocol (moto's server; skipped without)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import obstore
+import pytest
+from obstore.store import from_url
+
+from ray_backfill.errors import LeaseHeldError, WarehouseError
+from ray_backfill.warehouse.lake import Lake
+from ray_backfill.warehouse.protocol import Lease
+from tests.lakes import D1, D2, D3, EVERY, OUT, every, put, scores, stored
+
+server = pytest.importorskip("moto.server")
+
+
+@pytest.fixture
+def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
+    boto3 = pytest.importorskip("boto3")
+    running = server.ThreadedMotoServer(port=0, verbose=False)
+    running.start()
+    host, port = running.get_host_and_port()
+    settings = {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ALLOW_HTTP": "true",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    bucket = f"bucket-{port}"
+    boto3.client("s3", endpoint_url=settings["AWS_ENDPOINT_URL"]).create_bucket(Bucket=bucket)
+    yield Lake(f"s3://{bucket}/some/lake")
+    running.stop()
+
+
+def test_reading_publishing_and_restoring(house: Lake) -> None:
+    assert house.tables() == []
+    house.ensure(OUT)
+    lease = house.acquire_lease(OUT, "run-1", seconds=60, steal=False)
+    put(house, lease, scores(D1, 1), scores(D2, 2))
+    put(house, lease, scores(D2, 3, 1))
+    assert stored(house, OUT)["points"].to_list() == [1, 1, 1, 3]
+    house.append(EVERY, every().to_arrow())
+    house.append(EVERY, every().to_arrow(), replace_dates=True)
+    assert stored(house, EVERY).equals(every().sort("game_date", "text", nulls_last=True))
+    house.stage(OUT, scores(D3, 1).to_arrow(), run_id="run-1", task="lost")
+    later = datetime(2999, 1, 1, tzinfo=UTC)
+    assert house.sweep(OUT, ended_runs=["run-1"], older_than=later) == 1
+    assert house.restore(OUT.name, 1).dates == (D2,)
+    assert [(t.name, t.rows) for t in house.tables()] == [("out.scores", 6), ("raw.every", 4)]
+    house.put_object("runs/x", b"1")
+    assert (house.list_objects("runs/"), house.get_object("runs/x")) == (["runs/x"], b"1")
+
+
+def test_races_have_one_winner(house: Lake) -> None:
+    house.ensure(OUT)
+
+    def take(n: int) -> Lease | None:
+        try:
+            return Lake(house.uri).acquire_lease(OUT, f"run-{n}", seconds=60, steal=False)
+        except LeaseHeldError:
+            return None
+
+    with ThreadPoolExecutor(4) as pool:
+        won = [lease for lease in pool.map(take, range(6)) if lease]
+    assert len(won) == 1
+
+    def publish(n: int) -> int:
+        return int(put(Lake(house.uri), won[0], scores(D1 + timedelta(n), n), task=str(n)))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(publish, range(6))) == [1, 2, 3, 4, 5, 6]
+    assert stored(house, OUT).height == 18
+
+
+def test_missing_files_and_buckets_are_named(house: Lake) -> None:
+    house.append(OUT, scores(D2, 1).to_arrow())
+    store = from_url(house.uri)
+    paths = [m["path"] for page in obstore.list(store, f"out/scores/game_date={D2}") for m in page]
+    obstore.delete(store, paths)
+    with pytest.raises(WarehouseError, match=f"the file of {D2} is missing: {house.uri}/out"):
+        stored(house, OUT)
+    with pytest.raises(WarehouseError, match="NoSuchBucket"):
+        Lake("s3://no-such-bucket/x").tables()
