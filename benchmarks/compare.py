@@ -54,9 +54,7 @@ def _differing(ours: pl.Series, other: pl.Series) -> int:
     if ours.dtype == pl.List(pl.String):
         other = other.cast(ours.dtype)
         return int((ours.list.join(",") != other.list.join(",")).sum())
-    if other.null_count() == other.len() or (
-        other.dtype.is_float() and other.is_nan().all()
-    ):
+    if other.null_count() == other.len() or (other.dtype.is_float() and other.is_nan().all()):
         return ours.len() - ours.null_count()
     if ours.dtype.is_numeric():
         one, two = ours.cast(pl.Float64), other.cast(pl.Float64).fill_nan(None)

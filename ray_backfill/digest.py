@@ -1,14 +1,16 @@
 """Digests of content: equal rows give equal digests, on any machine and in any order.
 
-Rows are encoded canonically (one text a row, each value with its length or a terminator, so
-that no two different rows share an encoding), made distinct, sorted, and hashed by BLAKE2b.
+Rows are made distinct and sorted by all their columns; then the bytes of each column of a date
+are hashed by BLAKE2b: which values are null, the values as 64 little-endian bits, and text as
+its lengths and its UTF-8, so that no two different sets of rows share an encoding.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from itertools import accumulate, pairwise
 
 import polars as pl
 import pyarrow as pa
@@ -30,60 +32,66 @@ def partition_digests(rows: pl.DataFrame, partition: str | None) -> dict[date | 
     Columns are taken by name, in sorted order; a null partition value is left out.
     """
     names = sorted(name for name in rows.columns if name != partition)
-    header = ",".join(names)
-    # Distinct before the encoding, which costs more: feeds repeat a row up to a hundred times.
-    rows = _canonical(rows).unique()
+    rows = rows.select(pl.lit(None) if partition is None else pl.col(partition).alias(""), *names)
+    rows = rows.rename({rows.columns[0]: ""})
+    if partition is not None:
+        rows = rows.drop_nulls("")
+    rows = _canonical(rows).unique().sort(rows.columns, nulls_last=False)
     if rows.is_empty():
         return {}
-    encoded = pl.select(
-        pl.concat_str([_encoded(rows[name], f"c{n}") for n, name in enumerate(names)]).alias("row")
-    )
-    if partition is None:
-        lines = encoded["row"].sort().to_list()
-        return {None: text_digest("\n".join([header, *lines]))}
-    joined = (
-        encoded.with_columns(rows[partition].alias("day"))
-        .drop_nulls("day")
-        .sort("day", "row")
-        .group_by("day", maintain_order=True)
-        .agg(pl.col("row").str.join("\n"))
-    )
-    return {
-        day: text_digest(f"{header}\n{text}")
-        for day, text in zip(joined["day"].to_list(), joined["row"].to_list(), strict=True)
-    }
+    runs = rows[""].rle().struct.unnest()
+    bounds = [0, *accumulate(runs["len"].to_list())]
+    hashes = [hashlib.blake2b(",".join(names).encode(), digest_size=8) for _ in runs["len"]]
+    for name in names:
+        for pieces in _bytes_of(rows[name], bounds):
+            for running, piece in zip(hashes, pieces, strict=True):
+                running.update(piece)
+    days = runs["value"].to_list()
+    return {day: running.hexdigest() for day, running in zip(days, hashes, strict=True)}
 
 
 def _canonical(rows: pl.DataFrame) -> pl.DataFrame:
-    """Equal floats with equal bits: 64 of them, one zero, one NaN."""
-    floats = [pl.col(n).cast(pl.Float64) for n, dtype in rows.schema.items() if dtype.is_float()]
-    # An explicit choice: Polars takes `x + 0.0` to be x and keeps the sign of zero.
+    """Equal values with equal bits: numbers of 64 bits, one zero, one NaN; lists as text."""
     return rows.with_columns(
-        pl.when(x == 0).then(0.0).when(x.is_nan()).then(float("nan")).otherwise(x).name.keep()
-        for x in floats
+        _in_64_bits(name, dtype) for name, dtype in rows.schema.items() if name
     )
 
 
-def _encoded(column: pl.Series, name: str) -> pl.Series:
-    """Each value as text; null is `~`, text carries its length, floats are their bits."""
-    dtype = column.dtype
+def _in_64_bits(name: str, dtype: pl.DataType) -> pl.Expr:
+    column = pl.col(name)
+    if dtype.is_float():
+        x = column.cast(pl.Float64)
+        # An explicit choice: Polars takes `x + 0.0` to be x and keeps the sign of zero.
+        one = pl.when(x == 0).then(0.0).when(x.is_nan()).then(float("nan")).otherwise(x)
+        return one.alias(name)
+    if isinstance(dtype, pl.List):
+        texts = column.cast(pl.List(pl.String))
+        # Each element with its length; a null element is the only one without.
+        sized = pl.element().str.len_bytes().cast(pl.String) + ":" + pl.element()
+        return texts.list.eval(sized.fill_null("~")).list.join("").alias(name)
     if dtype == pl.String:
-        value = column.str.len_bytes().cast(pl.String) + ":" + column
-    elif dtype.is_float():
-        bits = column.to_arrow().view(pa.int64())
-        value = pl.Series(pl.from_arrow(bits)).cast(pl.String)
-    elif dtype in (pl.Date, pl.Datetime, pl.Boolean, pl.Duration):
-        value = column.to_physical().cast(pl.Int64).cast(pl.String)
-    elif isinstance(dtype, pl.List):
-        value = (
-            column.cast(pl.List(pl.String))
-            .list.eval(pl.element().str.len_bytes().cast(pl.String) + ":" + pl.element())
-            .list.join("")
-        )
-        value = "[" + value + "]"
-    else:
-        value = column.cast(pl.String)
-    return (value.fill_null("~") + ",").alias(name)
+        return column
+    return column.to_physical().cast(pl.Int64).alias(name)
+
+
+def _bytes_of(column: pl.Series, bounds: Sequence[int]) -> Iterator[list[memoryview]]:
+    """For each kind of bytes of a column (nulls, values, text), its pieces by partition."""
+    yield _pieces(column.is_null().cast(pl.UInt8), 1, bounds)
+    if column.dtype != pl.String:
+        yield _pieces(column.fill_null(0), 8, bounds)
+        return
+    text = column.fill_null("")
+    lengths = text.str.len_bytes().cast(pl.Int64)
+    yield _pieces(lengths, 8, bounds)
+    ends = [0, *lengths.cum_sum().to_list()]
+    array = text.to_arrow().cast(pa.large_string())
+    data = memoryview(array.buffers()[2] or b"")
+    yield [data[ends[low] : ends[high]] for low, high in pairwise(bounds)]
+
+
+def _pieces(column: pl.Series, width: int, bounds: Sequence[int]) -> list[memoryview]:
+    data = memoryview(column.rechunk().to_arrow().buffers()[1])
+    return [data[low * width : high * width] for low, high in pairwise(bounds)]
 
 
 def combine(digests: Iterable[tuple[date, str]]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -102,8 +103,9 @@ def _died_before(marker: str) -> bool:
 
 def _wait(path: Path) -> None:
     Path(f"{path}.here").touch()
+    waiting = threading.Event()
     while not path.exists():
-        os.sched_yield()
+        waiting.wait(0.02)
 
 
 def no_negative_mean(rows: pl.DataFrame, day: Day) -> str | None:

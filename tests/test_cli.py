@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -219,3 +220,37 @@ def test_loaded_files_feed_a_run(tmp_path: Path) -> None:
     assert call("run", ROLLING, "--no-parallel", "-w", where).returncode == 0
     found = json.loads(call("tables", "--json", "-w", where).stdout)
     assert {t["name"]: t["rows"] for t in found} == {"shop.sales": 6, "shop.means": 6}
+
+
+def test_watch_asks_the_progress_actor_of_a_live_run(
+    lake: Warehouse, tmp_path: Path, ray_address: str
+) -> None:
+    """From another process: the named actor shows the run while it works."""
+    gate = tmp_path / "gate"
+    arguments = ["run", ROLLING, "-w", lake.uri, "--address", ray_address, "--quiet"]
+    with subprocess.Popen(
+        [SCRIPT, *arguments, "-o", f"wait_for={gate}"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as running:
+        waiting = threading.Event()
+        while not Path(f"{gate}.here").exists():
+            assert running.poll() is None
+            waiting.wait(0.02)
+        seen = call_json("watch", "--address", ray_address, warehouse=lake)
+        gate.touch()
+        running.communicate()
+    assert running.returncode == 0
+    assert (seen["run_id"], seen["ended"]) == (run_ids(lake)[0], None)
+    assert len(seen["planned"]) == len(DAYS)
+    assert {span["stage"] for span in seen["spans"].values()} == {"compute"}
+
+
+def test_watch_falls_back_to_the_journal(lake: Warehouse, ray_address: str) -> None:
+    """Where the actor is gone with its run, the journal tells how it ended."""
+    call("run", ROLLING, "--address", ray_address, warehouse=lake)
+    done = call("watch", "--address", ray_address, warehouse=lake)
+    assert done.returncode == 0
+    assert "reading its journal" in done.stderr
+    assert "It ended with exit 0" in done.stderr

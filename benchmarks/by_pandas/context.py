@@ -109,9 +109,7 @@ def _ages(day: pd.Timestamp, people: pd.DataFrame, season: str, tables: Tables) 
     known = known.sort_values(["is_season", "season", "processed_at"], na_position="first")
     known = known.drop_duplicates("player_lookup", keep="last").set_index("player_lookup")
     born = pd.to_datetime(people["player_lookup"].map(known["birth_date"]))
-    later = (born.dt.month > day.month) | (
-        (born.dt.month == day.month) & (born.dt.day > day.day)
-    )
+    later = (born.dt.month > day.month) | ((born.dt.month == day.month) & (born.dt.day > day.day))
     return day.year - born.dt.year - later
 
 

@@ -26,7 +26,7 @@ def player_columns(
     history = history[history[_PLAYER].isin(set(rows[_PLAYER]))]
     history = history.assign(back=history.groupby(_PLAYER).cumcount())
     found = pd.concat([_form(history), _rest(day, history)], axis=1)
-    found = found.join(_streaks(rows, history)).reindex(rows[_PLAYER])
+    found = found.reindex(rows[_PLAYER]).join(_streaks(rows, history))
     counts = [name for name in found if name.startswith("games_") or name.endswith("_used")]
     zero = [*counts, "back_to_backs_last_14_days"]
     found[zero] = found[zero].fillna(0)
@@ -103,9 +103,7 @@ def _rest(day: pd.Timestamp, history: pd.DataFrame) -> pd.DataFrame:
             "minutes_in_last_7_days": week.sum(min_count=1),
             "minutes_in_last_14_days": two_weeks.sum(min_count=1),
             "avg_minutes_per_game_last_7": week.mean(),
-            "back_to_backs_last_14_days": (fortnight["off"] == 1)
-            .groupby(fortnight[_PLAYER])
-            .sum(),
+            "back_to_backs_last_14_days": (fortnight["off"] == 1).groupby(fortnight[_PLAYER]).sum(),
         }
     )
 
@@ -114,7 +112,9 @@ def _streaks(rows: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
     """The position of the newest game that ends a streak, or all games where none does."""
     lines = rows.set_index(_PLAYER)["current_points_line"].dropna().astype(float)
     games = history[history["points"].notna() & history[_PLAYER].isin(lines.index)]
-    games = games.assign(back=games.groupby(_PLAYER).cumcount(), line=games[_PLAYER].map(lines).astype(float))
+    games = games.assign(
+        back=games.groupby(_PLAYER).cumcount(), line=games[_PLAYER].map(lines).astype(float)
+    )
     counts = games.groupby(_PLAYER).size().reindex(lines.index, fill_value=0)
     found = {}
     for name, ends in (

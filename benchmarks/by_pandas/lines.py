@@ -86,7 +86,9 @@ def _game_quotes(day: pd.Timestamp, games: pd.DataFrame, tables: Tables) -> pd.D
     first = (spread & (name == rows["home_team"])) | (~spread & (name == "Over"))
     second = (spread & (name == rows["away_team"])) | (~spread & (name == "Under"))
     market = rows["market_key"].isin(["spreads", "totals"]) & rows["bookmaker_key"].notna()
-    rows = rows.assign(first=first, line=rows["outcome_point"].where(~(second & spread), -rows["outcome_point"]))
+    rows = rows.assign(
+        first=first, line=rows["outcome_point"].where(~(second & spread), -rows["outcome_point"])
+    )
     rows = rows[market & (first | second) & rows["outcome_point"].notna()]
     rows = rows.drop(columns=["home_team", "away_team"]).rename(
         columns={"home_team_abbr": "home_team", "away_team_abbr": "away_team"}

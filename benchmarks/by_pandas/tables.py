@@ -147,8 +147,10 @@ def _team_games(played: pd.DataFrame) -> pd.DataFrame:
     known = played[figures].notna().all(axis=1)
     used = played[["minutes", "fga", "fta", "tov"]].notna().all(axis=1)
     keys = [played[k] for k in ("season", "game_date", "team_abbr", "opponent")]
-    games = groups[figures].sum().assign(
-        is_complete=known.groupby(keys).all(), has_uses=used.groupby(keys).all()
+    games = (
+        groups[figures]
+        .sum()
+        .assign(is_complete=known.groupby(keys).all(), has_uses=used.groupby(keys).all())
     )
     overtimes = ((games["minutes"] - 240 + 12.5) // 25).clip(lower=0)
     uses = games["fga"] + 0.44 * games["fta"] + games["tov"]

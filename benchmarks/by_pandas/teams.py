@@ -13,13 +13,6 @@ from benchmarks.by_pandas.tables import Tables, latest
 __all__ = ["gap_teams", "injuries", "is_postseason", "side_columns"]
 
 _RATINGS = ["pace", "off_rating", "def_rating", "ft_rate_allowed"]
-_INJURIES = [
-    "player_status",
-    "injury_reason",
-    "questionable_teammates",
-    "probable_teammates",
-    "star_teammates_out",
-]
 _EARTH_MILES = 3958.7613
 
 
@@ -42,19 +35,39 @@ def side_columns(
     ]
     ratings = rated.groupby("team_abbr").head(10).groupby("team_abbr")[_RATINGS].mean()
     wins = _win_pct(before)
-    regular = season[season["is_regular"].fillna(False).astype(bool)]
+    last = before.groupby("team_abbr")["game_date"].max()
+    routes = _by_team(season[season["game_date"] <= day])
+    ahead = _by_team(_ahead_games(day, season))
+    nothing = season.iloc[:0]
     rows = []
     for game in games.itertuples():
-        postseason = is_postseason(game)
+        own, theirs = (ahead.get(team, nothing) for team in (game.team_abbr, game.opponent))
+        found = _ahead(day, own, theirs, wins)
+        if is_postseason(game):
+            found = dict.fromkeys(found)
         rows.append(
             {
                 "team_abbr": game.team_abbr,
                 **_ratings(ratings, wins, game.team_abbr, game.opponent),
-                **_ahead(day, game, regular, before, wins, postseason=postseason),
-                **_travel(day, game.team_abbr, season, tables.places),
+                **found,
+                "opponent_days_rest": (day - last[game.opponent]).days
+                if game.opponent in last
+                else None,
+                **_travel(day, game.team_abbr, routes[game.team_abbr], tables.places),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _by_team(sides: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    return dict(list(sides.groupby("team_abbr")))
+
+
+def _ahead_games(day: pd.Timestamp, season: pd.DataFrame) -> pd.DataFrame:
+    """Regular-season games of the 14 days ahead."""
+    regular = season["is_regular"].fillna(False).astype(bool)
+    until = day + pd.Timedelta(days=14)
+    return season[regular & (season["game_date"] > day) & (season["game_date"] <= until)]
 
 
 def _win_pct(before: pd.DataFrame) -> pd.Series:
@@ -81,40 +94,25 @@ def _ratings(ratings: pd.DataFrame, wins: pd.Series, team: str, opponent: str) -
 
 
 def _ahead(
-    day: pd.Timestamp,
-    game: Any,
-    regular: pd.DataFrame,
-    before: pd.DataFrame,
-    wins: pd.Series,
-    *,
-    postseason: bool,
+    day: pd.Timestamp, own: pd.DataFrame, theirs: pd.DataFrame, wins: pd.Series
 ) -> dict[str, Any]:
-    ahead = regular[
-        (regular["game_date"] > day) & (regular["game_date"] <= day + pd.Timedelta(days=14))
-    ]
-    week = ahead[ahead["game_date"] <= day + pd.Timedelta(days=7)]
-    own = ahead[ahead["team_abbr"] == game.team_abbr]
-    theirs = ahead[ahead["team_abbr"] == game.opponent]
-    last = before.loc[before["team_abbr"] == game.opponent, "game_date"].max()
-    found = {
+    """From the games ahead of the team and of its opponent, by date."""
+    week = day + pd.Timedelta(days=7)
+    return {
         "next_game_days_rest": (own["game_date"].iloc[0] - day).days if len(own) else None,
-        "games_in_next_7_days": int((week["team_abbr"] == game.team_abbr).sum()),
+        "games_in_next_7_days": int((own["game_date"] <= week).sum()),
         "next_opponent_win_pct": wins.get(own["opponent"].iloc[0]) if len(own) else None,
-        "opponent_games_in_next_7_days": int((week["team_abbr"] == game.opponent).sum()),
+        "opponent_games_in_next_7_days": int((theirs["game_date"] <= week).sum()),
         "opponent_next_game_days_rest": (
             (theirs["game_date"].iloc[0] - day).days if len(theirs) else None
         ),
     }
-    if postseason:
-        found = dict.fromkeys(found)
-    return {**found, "opponent_days_rest": None if pd.isna(last) else (day - last).days}
 
 
 def _travel(
-    day: pd.Timestamp, team: str, season: pd.DataFrame, places: pd.DataFrame
+    day: pd.Timestamp, team: str, route: pd.DataFrame, places: pd.DataFrame
 ) -> dict[str, Any]:
     """The team's route of the season up to the date, leg by leg."""
-    route = season[(season["team_abbr"] == team) & (season["game_date"] <= day)]
     neutral = route["is_neutral"].fillna(False).astype(bool)
     arenas = [team, *route["home_team"].where(~neutral, None)]
     places = places.reindex(arenas)
@@ -184,11 +182,35 @@ def injuries(
         (means["points"] >= 18) | ((means["minutes"] >= 28) & (means["points"] >= 12))
     )
     stars = set(means.index[star])
-    rows = []
-    for person in people.itertuples():
-        team = listed[listed["team_abbr"] == person.team_abbr]
-        rows.append(_status(person, team, times.get(person.team_abbr), stars))
-    return pd.DataFrame(rows, columns=["player_lookup", "report_at", *_INJURIES])
+    listed = listed.assign(
+        questionable=listed["status"] == "questionable",
+        probable=listed["status"] == "probable",
+        star=listed["status"].isin(["out", "doubtful"]) & listed["player_lookup"].isin(stars),
+    )
+    counted = ["questionable", "probable", "star"]
+    teams = listed.groupby("team_abbr")[counted].sum().add_prefix("team_").reset_index()
+    own = listed[["team_abbr", "player_lookup", "status", "reason", *counted]]
+    found = people[["player_lookup", "team_abbr"]].merge(
+        times.rename("report_at").reset_index(), on="team_abbr", how="left"
+    )
+    found = found.merge(own, on=["team_abbr", "player_lookup"], how="left")
+    found = found.merge(teams, on="team_abbr", how="left")
+    has_report = found["report_at"].notna()
+    mates = {
+        name: (found[f"team_{name}"].fillna(0) - found[name].eq(True)).where(has_report)
+        for name in counted
+    }
+    return pd.DataFrame(
+        {
+            "player_lookup": found["player_lookup"],
+            "report_at": found["report_at"],
+            "player_status": found["status"].fillna("available").where(has_report),
+            "injury_reason": found["reason"],
+            "questionable_teammates": mates["questionable"],
+            "probable_teammates": mates["probable"],
+            "star_teammates_out": mates["star"],
+        }
+    )
 
 
 def _latest_reports(
@@ -198,7 +220,8 @@ def _latest_reports(
     status = rows["injury_status"].str.strip().str.lower().replace("day-to-day", "questionable")
     known, lookup = set(people["player_lookup"]), rows["player_lookup"]
     rows = rows.assign(
-        status=status, player_lookup=lookup.where(lookup.isin(known), lookup.map(tables.aliases).fillna(lookup))
+        status=status,
+        player_lookup=lookup.where(lookup.isin(known), lookup.map(tables.aliases).fillna(lookup)),
     )
     midnight = day.tz_localize("America/New_York").tz_convert("UTC")
     limits = games[["team_abbr"]].assign(limit=games["tipoff_at"].fillna(midnight))
@@ -207,23 +230,6 @@ def _latest_reports(
     times = rows.groupby("team_abbr")["report_timestamp"].max()
     newest = rows.groupby("team_abbr")["report_timestamp"].transform("max")
     rows = rows[rows["report_timestamp"] == newest]
-    return latest(rows.dropna(subset="player_lookup"), ["team_abbr", "player_lookup"], "processed_at"), times
-
-
-def _status(
-    person: Any, team: pd.DataFrame, report_at: pd.Timestamp | None, stars: set[str]
-) -> dict[str, Any]:
-    if report_at is None:
-        return {"player_lookup": person.player_lookup, "report_at": pd.NaT}
-    is_he = team["player_lookup"] == person.player_lookup
-    own, mates = team[is_he], team[~is_he]
-    out = mates.loc[mates["status"].isin(["out", "doubtful"]), "player_lookup"]
-    return {
-        "player_lookup": person.player_lookup,
-        "report_at": report_at,
-        "player_status": own["status"].iloc[0] if len(own) else "available",
-        "injury_reason": own["reason"].iloc[0] if len(own) else None,
-        "questionable_teammates": int((mates["status"] == "questionable").sum()),
-        "probable_teammates": int((mates["status"] == "probable").sum()),
-        "star_teammates_out": int(out.isin(stars).sum()),
-    }
+    return latest(
+        rows.dropna(subset="player_lookup"), ["team_abbr", "player_lookup"], "processed_at"
+    ), times

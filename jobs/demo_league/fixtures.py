@@ -235,7 +235,7 @@ def _postponed(rng: Random, games: list[Fixture], teams: int) -> list[Fixture]:
 @lru_cache(maxsize=8)
 def fixtures(spec: LeagueSpec, year: int) -> Fixtures:
     """The template of the season that begins in `year`."""
-    rng = Random(seeded(spec.seed, "fixtures", year))  # noqa: S311 - a game, not a secret
+    rng = Random(seeded(spec.seed, "fixtures", year))
     days = _playing_days(year, max(round(spec.games * 2.01), 4))
     placed = _with_homes(rng, spec.teams, _placed(rng, spec.teams, spec.games, days))
     games = [Fixture(days[at], home, away) for at, home, away in placed]

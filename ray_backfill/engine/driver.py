@@ -15,9 +15,9 @@ from typing import Any
 
 from ray_backfill.engine.executor import Executor, Outcome
 from ray_backfill.engine.failures import describe, kind_of
-from ray_backfill.engine.journal import Journal, attempt_event
+from ray_backfill.engine.journal import Journal, attempt_event, run_event
 from ray_backfill.engine.progress import Progress
-from ray_backfill.engine.report import Report
+from ray_backfill.engine.report import Report, new_report
 from ray_backfill.engine.task import Handover, Task
 from ray_backfill.errors import LeaseLostError, WarehouseError
 from ray_backfill.job import Day, Job
@@ -78,12 +78,18 @@ class Driver:
         self._executor: Executor | None = None
         self._computed_at = datetime.now(UTC)
         self.progress = Progress()
-        self.report = self._new_report()
+        self.report = new_report(
+            plan, settings.run_id, job.output.name, warehouse.uri, settings.workers
+        )
 
     # -- the run ---------------------------------------------------------------------------
     def begin(self) -> None:
         """Write the run's first lines, and empty the dates that belong to nothing any more."""
-        self.emit(self._header())
+        self.emit(
+            run_event(
+                self._plan, self._settings.run_id, self._job.output.name, self._settings.workers
+            )
+        )
         for decision in self._plan.decisions:
             if decision.known_bad and decision.attempt:
                 line = attempt_event(decision.day, decision.attempt)
@@ -139,7 +145,17 @@ class Driver:
         """Show events to an executor's watchers from now on, beginning with what the run is."""
         self._executor = executor
         if executor is not None:
-            executor.observe({"at": self.progress.started, **self._header()})
+            executor.observe(
+                {
+                    "at": self.progress.started,
+                    **run_event(
+                        self._plan,
+                        self._settings.run_id,
+                        self._job.output.name,
+                        self._settings.workers,
+                    ),
+                }
+            )
 
     # -- queue -----------------------------------------------------------------------------
     def _busy(self) -> bool:
@@ -295,40 +311,6 @@ class Driver:
             computed_at=self._computed_at,
             batch=self._settings.batch,
             restamp=restamp,
-        )
-
-    def _header(self) -> dict[str, Any]:
-        return {
-            "event": "run",
-            "run_id": self._settings.run_id,
-            "job": self._plan.job,
-            "table": self._job.output.name,
-            "workers": self._settings.workers,
-            "code_version": self._plan.code_version,
-            "job_options": self._plan.job_options,
-            "states": self._plan.counts(),
-            "planned": {str(d.day): d.expected_rows for d in self._plan.selected},
-        }
-
-    def _new_report(self) -> Report:
-        plan = self._plan
-        return Report(
-            run_id=self._settings.run_id,
-            job=plan.job,
-            table=self._job.output.name,
-            warehouse=self._warehouse.uri,
-            code_version=plan.code_version,
-            job_options=plan.job_options,
-            planned=len(plan.selected),
-            states=plan.counts(),
-            blocked={str(d.day): d.reason for d in plan.decisions if d.state == "blocked"},
-            known_bad={
-                str(d.day): d.reason
-                for d in plan.decisions
-                if d.known_bad and d not in plan.selected
-            },
-            notes={str(d.day): list(d.notes) for d in plan.selected if d.notes},
-            workers=self._settings.workers,
         )
 
 

@@ -13,10 +13,18 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
 
-from ray_backfill.planner import Attempt
+from ray_backfill.planner import Attempt, Plan
 from ray_backfill.warehouse import Warehouse
 
-__all__ = ["Journal", "ended_runs", "last_attempts", "read_journal", "run_ids"]
+__all__ = [
+    "Journal",
+    "attempt_event",
+    "ended_runs",
+    "last_attempts",
+    "read_journal",
+    "run_event",
+    "run_ids",
+]
 
 _FLUSH_SECONDS = 1.0
 _PREFIX = "runs/"
@@ -95,6 +103,21 @@ def _attempts(events: Sequence[Mapping[str, Any]]) -> dict[date, Attempt]:
             for day in event["days"]:
                 found.pop(date.fromisoformat(day), None)
     return found
+
+
+def run_event(plan: Plan, run_id: str, table: str, workers: int) -> dict[str, Any]:
+    """The journal's first line: what the run is going to do."""
+    return {
+        "event": "run",
+        "run_id": run_id,
+        "job": plan.job,
+        "table": table,
+        "workers": workers,
+        "code_version": plan.code_version,
+        "job_options": plan.job_options,
+        "states": plan.counts(),
+        "planned": {str(d.day): d.expected_rows for d in plan.selected},
+    }
 
 
 def attempt_event(day: date, attempt: Attempt) -> dict[str, Any]:

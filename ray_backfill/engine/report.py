@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ray_backfill.planner import Plan
 from ray_backfill.warehouse import Warehouse
 
-__all__ = ["Report", "past_rate", "save_report"]
+__all__ = ["Report", "new_report", "past_rate", "save_report"]
 
 
 @dataclass
@@ -88,6 +89,27 @@ class Report:
                 self.verdict += f", {len(self.known_bad)} quarantined before on the same inputs"
             if strict:
                 self.exit_code = 1
+
+
+def new_report(plan: Plan, run_id: str, table: str, warehouse: str, workers: int) -> Report:
+    """The report of a run that has not begun: what the plan says of it."""
+    taken = {d.day for d in plan.selected}
+    return Report(
+        run_id=run_id,
+        job=plan.job,
+        table=table,
+        warehouse=warehouse,
+        code_version=plan.code_version,
+        job_options=plan.job_options,
+        planned=len(plan.selected),
+        states=plan.counts(),
+        blocked={str(d.day): d.reason for d in plan.decisions if d.state == "blocked"},
+        known_bad={
+            str(d.day): d.reason for d in plan.decisions if d.known_bad and d.day not in taken
+        },
+        notes={str(d.day): list(d.notes) for d in plan.selected if d.notes},
+        workers=workers,
+    )
 
 
 def save_report(warehouse: Warehouse, report: Report) -> None:

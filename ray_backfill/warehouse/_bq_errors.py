@@ -1,0 +1,140 @@
+"""Errors of BigQuery by their reason: which are tried again, and what a person reads.
+
+Every call goes through `tried`, with the clients' own retries switched off: those of the
+append call lose rows, and the others go on for ten minutes.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ray_backfill.errors import WarehouseError
+
+__all__ = ["HTTP_SECONDS", "explained", "is_transient", "pause", "reason_of", "tried"]
+
+T = TypeVar("T")
+
+HTTP_SECONDS = 120.0
+"""After this long without an answer a call is taken to have failed."""
+
+ATTEMPTS = 7
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 16.0
+
+_TRANSIENT = frozenset(
+    {
+        "rateLimitExceeded",
+        "backendError",
+        "internalError",
+        "jobBackendError",
+        "jobInternalError",
+        "jobRateLimitExceeded",
+        "badGateway",
+        "UNAVAILABLE",
+        "ABORTED",
+        "RESOURCE_EXHAUSTED",
+        "INTERNAL",
+        "DEADLINE_EXCEEDED",
+        "UNKNOWN",
+        "connection",
+    }
+)
+_BY_STATUS = {429: "rateLimitExceeded", 500: "internalError", 502: "badGateway"}
+_BY_STATUS |= {503: "backendError", 504: "DEADLINE_EXCEEDED"}
+_SAME = {"PERMISSION_DENIED": "accessDenied", "NOT_FOUND": "notFound"}
+_SAME |= {"INVALID_ARGUMENT": "invalid", "UNAUTHENTICATED": "authError"}
+_HINTS = {
+    "accessDenied": "The message names the permission. BigQuery Data Editor, Job User and Read "
+    "Session User on the project hold all that is needed.",
+    "authError": "Sign in again: `gcloud auth application-default login`.",
+    "quotaExceeded": "That quota of the project is used up, and trying again would not help: "
+    "wait until it is renewed, or have it raised. The same command then goes on.",
+    "billingNotEnabled": "Switch billing on for the project.",
+    "billingTierLimitExceeded": "Raise the limit of the project.",
+    "notFound": "Check the project, the dataset and the location in --warehouse.",
+    "invalid": "BigQuery does not take what was asked of it; the message says why.",
+    "invalidQuery": "BigQuery does not take the statement; the message says why.",
+}
+
+
+def reason_of(error: BaseException) -> str:
+    """Google's own word for what went wrong, like `quotaExceeded`; `connection` without one."""
+    details = getattr(error, "errors", None) or ()
+    for detail in details:
+        if isinstance(detail, dict) and detail.get("reason"):
+            return str(detail["reason"])
+    status = getattr(error, "grpc_status_code", None)
+    if status is not None:
+        return _SAME.get(status.name, str(status.name))
+    code = getattr(error, "code", None)
+    if isinstance(code, int) and code in _BY_STATUS:
+        return _BY_STATUS[int(code)]
+    if isinstance(code, int):
+        return {403: "accessDenied", 404: "notFound", 400: "invalid", 401: "authError"}.get(
+            int(code), f"status {int(code)}"
+        )
+    return "connection" if _lost(error) else type(error).__name__
+
+
+def _lost(error: BaseException) -> bool:
+    """Whether no answer came at all."""
+    import requests
+    from google.api_core.exceptions import RetryError
+    from google.auth.exceptions import TransportError
+
+    kinds = (requests.exceptions.RequestException, TransportError, RetryError, ConnectionError)
+    return isinstance(error, (*kinds, TimeoutError))
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same call may succeed a little later."""
+    return reason_of(error) in _TRANSIENT
+
+
+def pause(attempt: int) -> None:
+    """Wait before the next attempt: exponential, jittered, bounded."""
+    longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt)
+    time.sleep(random.uniform(longest / 2, longest))  # noqa: S311
+
+
+def tried(doing: str, call: Callable[[], T], *, expected: tuple[Any, ...] = ()) -> T:
+    """The answer of a call, with bounded attempts at what is transient.
+
+    Errors of the `expected` types come through as they are; any other becomes a
+    `WarehouseError`, at once where trying again cannot help.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            return call()
+        except expected:
+            raise
+        except WarehouseError:
+            raise
+        except Exception as error:
+            if not _google(error):
+                raise
+            if not is_transient(error) or attempt == ATTEMPTS - 1:
+                raise explained(doing, error, attempt + 1) from error
+        pause(attempt)
+    raise AssertionError
+
+
+def _google(error: BaseException) -> bool:
+    from google.api_core.exceptions import GoogleAPIError
+    from google.auth.exceptions import GoogleAuthError
+
+    return isinstance(error, GoogleAPIError | GoogleAuthError) or _lost(error)
+
+
+def explained(doing: str, error: BaseException, attempts: int = 1) -> WarehouseError:
+    """An error of Google's as a sentence: what failed, why, and what to do."""
+    reason = reason_of(error)
+    text = " ".join(str(getattr(error, "message", None) or error).split()).rstrip(".")
+    times = f" {attempts} times" if attempts > 1 else ""
+    hint = _HINTS.get(reason, "")
+    if reason in _TRANSIENT:
+        hint = "That passes by itself: run the same command again, it goes on where it is."
+    return WarehouseError(f"{doing} failed{times}, {reason}: {text[:600]}.", hint)

@@ -1,0 +1,147 @@
+"""Small objects (journals, reports, the cache, the list of commits) as rows of one table.
+
+They go in through the default write stream and come out through the Storage Read API: no query
+or load job, no limit on how often, readable at once. The newest generation of a key is the
+object. A journal that grows sends only what is new, as the next part of its generation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from ray_backfill.errors import TableNotFoundError, WarehouseError
+from ray_backfill.warehouse import _bq_read, _bq_stage, _objects
+from ray_backfill.warehouse._bq_errors import ATTEMPTS, HTTP_SECONDS, pause, reason_of, tried
+from ray_backfill.warehouse._bq_schema import literal
+
+if TYPE_CHECKING:
+    from ray_backfill.warehouse._bq_settings import Clients
+
+__all__ = ["Objects"]
+
+TABLE = "objects"
+LIFE = timedelta(days=400)
+"""How long an object is kept after it was written."""
+
+_MOST = 4 * 2**20
+"""Bytes of an object in one row."""
+
+_SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("generation", pa.string()),
+        ("start", pa.int64()),
+        ("data", pa.binary()),
+        ("at", pa.timestamp("us", "UTC")),
+    ]
+)
+
+
+@dataclass
+class _Known:
+    """What this process wrote last under a key."""
+
+    generation: str
+    size: int
+    digest: str
+
+
+@dataclass
+class Objects:
+    """The objects of one warehouse; remembers what it wrote, to add to it."""
+
+    written: dict[str, _Known] = field(default_factory=dict)
+
+    def put(self, clients: Clients, key: str, data: bytes) -> None:
+        """Write an object; only its new end where this process wrote the beginning."""
+        _objects.object_key(key)
+        known = self.written.get(key)
+        if known and len(data) > known.size and _digest(data[: known.size]) == known.digest:
+            generation, start = known.generation, known.size
+        else:
+            generation, start = f"{time.time_ns():020d}", 0
+        _send(clients, key, generation, start, data)
+        self.written[key] = _Known(generation, len(data), _digest(data))
+
+    def get(self, clients: Clients, key: str) -> bytes | None:
+        """The newest generation of an object, as far as its parts go."""
+        _objects.object_key(key)
+        rows = _read(clients, ["generation", "start", "data"], f"key = {literal(key)}")
+        if not rows:
+            return None
+        newest = max(row["generation"] for row in rows)
+        # A part may have arrived twice: its answer was lost and it was sent again.
+        parts = {row["start"]: row["data"] for row in rows if row["generation"] == newest}
+        data = b""
+        while len(data) in parts and parts[len(data)]:
+            data += parts[len(data)]
+        return data
+
+    def keys(self, clients: Clients, prefix: str) -> list[str]:
+        """Keys that begin with the prefix, sorted."""
+        condition = ""
+        if prefix:
+            end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+            condition = f"key >= {literal(prefix)} AND key < {literal(end)}"
+        return sorted({str(row["key"]) for row in _read(clients, ["key"], condition)})
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _full(clients: Clients) -> str:
+    return clients.address.house(TABLE)
+
+
+def _read(clients: Clients, columns: list[str], condition: str) -> list[dict[str, Any]]:
+    try:
+        found = _bq_read.scan(clients, _full(clients), columns, condition)
+    except TableNotFoundError:
+        return []
+    rows: list[dict[str, Any]] = found.to_pylist()
+    return rows
+
+
+def _send(clients: Clients, key: str, generation: str, start: int, data: bytes) -> None:
+    at = datetime.now(UTC)
+    cuts = range(start, len(data), _MOST) or range(start, start + 1)
+    rows = [(key, generation, n, data[n : n + _MOST], at) for n in cuts]
+    columns = [pa.array(values, f.type) for values, f in zip(zip(*rows, strict=True), _SCHEMA)]  # noqa: B905
+    table = pa.Table.from_arrays(columns, schema=_SCHEMA)
+    stream = f"{clients.address.path(_full(clients))}/streams/_default"
+    for attempt in range(ATTEMPTS):
+        try:
+            _bq_stage.append(clients, stream, table, _full(clients), offsets=False)
+            return
+        except (WarehouseError, _bq_stage.StreamLostError) as error:
+            # A table that was made a moment ago may not be known to the stream yet.
+            if reason_of(error.__cause__ or error) != "notFound" or attempt == ATTEMPTS - 1:
+                raise
+        _create(clients)
+        if attempt:
+            pause(attempt)
+
+
+def _create(clients: Clients) -> None:
+    from google.cloud.bigquery import SchemaField, Table, TimePartitioning
+
+    _bq_stage.create_house(clients)
+    kinds = {"key": "STRING", "generation": "STRING", "start": "INTEGER", "data": "BYTES"}
+    fields = [SchemaField(name, kind, "REQUIRED") for name, kind in kinds.items()]
+    table = Table(_full(clients), [*fields, SchemaField("at", "TIMESTAMP", "REQUIRED")])
+    table.description = "Journals, reports and caches of ray-backfill; see `key`."
+    table.clustering_fields = ["key"]
+    table.time_partitioning = TimePartitioning(
+        field="at", expiration_ms=int(LIFE.total_seconds() * 1000)
+    )
+    tried(
+        f"Creating {_full(clients)}",
+        lambda: clients.rest.create_table(table, exists_ok=True, retry=None, timeout=HTTP_SECONDS),
+    )

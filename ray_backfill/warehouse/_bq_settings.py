@@ -1,0 +1,169 @@
+"""Where BigQuery is, and the clients that talk to it.
+
+`RAY_BACKFILL_BIGQUERY_REST` (a URL) and `RAY_BACKFILL_BIGQUERY_GRPC` (host:port) point both
+kinds of client at a server on this machine, without credentials; any other host is refused.
+Otherwise Application Default Credentials are used, and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from ray_backfill.errors import UsageError, WarehouseError
+
+if TYPE_CHECKING:
+    from google.cloud.bigquery import Client
+    from google.cloud.bigquery_storage_v1.services.big_query_read import BigQueryReadClient
+    from google.cloud.bigquery_storage_v1.services.big_query_write import BigQueryWriteClient
+
+__all__ = ["GRPC", "HOUSE", "REST", "Address", "Clients", "clients", "local_settings", "parse"]
+
+REST = "RAY_BACKFILL_BIGQUERY_REST"
+GRPC = "RAY_BACKFILL_BIGQUERY_GRPC"
+HOUSE = "ray_backfill"
+"""Dataset of staging tables, journals and reports, where the URL names no other."""
+
+_PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z][a-z0-9-]*", re.ASCII)
+_DATASET = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """`bigquery://PROJECT[?location=US&staging=DATASET]`."""
+
+    project: str
+    location: str = "US"
+    staging: str = HOUSE
+
+    @property
+    def uri(self) -> str:
+        more = []
+        if self.location != "US":
+            more.append(f"location={self.location}")
+        if self.staging != HOUSE:
+            more.append(f"staging={self.staging}")
+        return f"bigquery://{self.project}" + ("?" + "&".join(more) if more else "")
+
+    def house(self, table: str) -> str:
+        """Full name of a table of the project's own dataset."""
+        return f"{self.project}.{self.staging}.{table}"
+
+    def full(self, table: str) -> str:
+        """`project.dataset.table` of `dataset.table`."""
+        return f"{self.project}.{table}"
+
+    def path(self, full: str) -> str:
+        """The storage APIs' name of `project.dataset.table`."""
+        project, dataset, table = full.rsplit(".", 2)
+        return f"projects/{project}/datasets/{dataset}/tables/{table}"
+
+
+def parse(uri: str) -> Address:
+    """The address of a URL; raises `UsageError` for one that names no project, or more."""
+    parts = urlsplit(uri)
+    given = dict(parse_qsl(parts.query, keep_blank_values=True))
+    usage = "Write it as bigquery://PROJECT[?location=US&staging=DATASET]."
+    unknown = [name for name in given if name not in ("location", "staging")]
+    if not _PROJECT.fullmatch(parts.netloc) or parts.path.strip("/") or unknown:
+        what = f"does not know '{unknown[0]}'" if unknown else "names no project"
+        raise UsageError(f"'{uri}' {what}.", hint=usage)
+    staging = given.get("staging", HOUSE)
+    if not _DATASET.fullmatch(staging):
+        raise UsageError(f"'{staging}' is not a dataset's name.", hint=usage)
+    return Address(parts.netloc, given.get("location") or "US", staging)
+
+
+def local_settings(environment: Mapping[str, str] = os.environ) -> tuple[str, str] | None:
+    """URL and host:port of the local server that the environment names, if it names one.
+
+    Raises `UsageError` for another host than this machine, or for one of the two alone.
+    """
+    rest, grpc = environment.get(REST, ""), environment.get(GRPC, "")
+    if not rest and not grpc:
+        return None
+    hosts = {REST: urlsplit(rest).hostname, GRPC: urlsplit(f"//{grpc}").hostname}
+    for name, host in hosts.items():
+        if host not in _LOOPBACK:
+            raise UsageError(
+                f"{name} must name a server on this machine, not '{environment.get(name, '')}'.",
+                hint=f"Set both {REST}=http://127.0.0.1:PORT and {GRPC}=127.0.0.1:PORT, or "
+                "neither, for BigQuery itself.",
+            )
+    return rest, grpc
+
+
+@dataclass(frozen=True)
+class Clients:
+    """The REST client and the two storage clients of one thread."""
+
+    address: Address
+    local: bool
+    rest: Client
+    reading: BigQueryReadClient
+    writing: BigQueryWriteClient
+
+
+def clients(address: Address) -> Clients:
+    """The clients of this thread and process; raises `WarehouseError` without credentials."""
+    # Neither is promised to be safe between threads, and none survives a fork.
+    return _make(address, local_settings(), os.getpid(), threading.get_ident())
+
+
+@lru_cache(maxsize=32)
+def _make(address: Address, local: tuple[str, str] | None, pid: int, thread: int) -> Clients:
+    from google.cloud import bigquery
+    from google.cloud.bigquery_storage_v1.services import big_query_read, big_query_write
+
+    credentials = _credentials(local is not None)
+    options = {"api_endpoint": local[0]} if local else None
+    rest = bigquery.Client(
+        address.project, credentials=credentials, location=address.location, client_options=options
+    )
+    if local is None:
+        reading = big_query_read.BigQueryReadClient(credentials=credentials)
+        writing = big_query_write.BigQueryWriteClient(credentials=credentials)
+    else:
+        reader, writer = (
+            module.transports  # type: ignore[attr-defined]
+            for module in (big_query_read, big_query_write)
+        )
+        channel = _channel(local[1])
+        reading = big_query_read.BigQueryReadClient(
+            transport=reader.BigQueryReadGrpcTransport(channel=channel)
+        )
+        writing = big_query_write.BigQueryWriteClient(
+            transport=writer.BigQueryWriteGrpcTransport(channel=channel)
+        )
+    return Clients(address, local is not None, rest, reading, writing)
+
+
+def _credentials(local: bool) -> Any:
+    import google.auth
+    from google.auth.credentials import AnonymousCredentials
+    from google.auth.exceptions import DefaultCredentialsError
+
+    if local:
+        return AnonymousCredentials()
+    try:
+        return google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])[0]
+    except DefaultCredentialsError as error:
+        raise WarehouseError(
+            "There are no Google credentials on this machine.",
+            hint="Run `gcloud auth application-default login`, or run where a service account "
+            "is attached.",
+        ) from error
+
+
+def _channel(target: str) -> Any:
+    import grpc
+
+    unlimited = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+    return grpc.insecure_channel(target, options=unlimited)
