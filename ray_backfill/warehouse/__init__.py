@@ -9,16 +9,20 @@ __all__ = ["Warehouse", "open_warehouse"]
 
 
 def open_warehouse(uri: str) -> Warehouse:
-    """The warehouse of a path or URL: a folder, or an object store that Delta tables live in.
+    """The warehouse of a path or URL: a folder, an object store that Delta tables live in, BigQuery.
 
     Raises `UsageError` for a scheme that is not known.
     """
     from ray_backfill.warehouse.lake import SCHEMES, Lake
 
     scheme = uri.partition("://")[0] if "://" in uri else "file"
+    if scheme == "bigquery":
+        from ray_backfill.warehouse.bigquery import BigQuery
+
+        return BigQuery(uri)
     if scheme not in SCHEMES:
         raise UsageError(
             f"'{uri}' is not a warehouse that this version knows.",
-            hint=f"Give a path, or a URL beginning with one of: {', '.join(sorted(SCHEMES))}.",
+            hint=f"Give a path, or a URL beginning with one of: {', '.join(sorted({*SCHEMES, 'bigquery'}))}.",
         )
     return Lake(uri)
