@@ -27,7 +27,7 @@ _PATIENCE = 600
 
 def _start(lake: str, ready: Any) -> None:
     """Runs once in each process of the pool."""
-    global _TABLES  # noqa: PLW0603 -- what a pool's initializer is for
+    global _TABLES
     import benchmarks.by_pandas.context  # noqa: F401 -- imported here, so that no date pays
     from benchmarks.by_pandas.tables import load
 

@@ -261,6 +261,15 @@ class Selection:
     dates: tuple[date, ...] = ()
     select: tuple[str, ...] = ("missing", "stale")
 
+    def touches(self, season: Season) -> bool:
+        """Whether any date of a season can be meant."""
+        return (
+            (not self.seasons or season.name in self.seasons)
+            and (self.start is None or self.start < season.end)
+            and (self.end is None or self.end > season.start)
+            and (not self.dates or any(day in season.range for day in self.dates))
+        )
+
 
 def asked_days(facts: Facts, selection: Selection) -> list[date]:
     """The days that a selection means: of seasons and of the output, or those named.

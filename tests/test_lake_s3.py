@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import obstore
 import pytest
@@ -15,29 +20,41 @@ from ray_backfill.warehouse.lake import Lake
 from ray_backfill.warehouse.protocol import Lease
 from tests.lakes import D1, D2, D3, EVERY, OUT, every, put, scores, stored
 
-server = pytest.importorskip("moto.server")
+pytest.importorskip("moto.server")
+boto3 = pytest.importorskip("boto3")
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """A server in a process of its own: Delta keeps the interpreter's lock while it waits."""
+    command = [sys.executable, "-u", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    found = (re.search(r"http://127\.0\.0\.1:\d+", line) for line in running.stderr)
+    address = next(match[0] for match in found if match)
+    drain = threading.Thread(target=running.stderr.read, daemon=True)
+    drain.start()
+    yield address
+    running.terminate()
+    running.wait()
+    drain.join()
 
 
 @pytest.fixture
-def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
-    boto3 = pytest.importorskip("boto3")
-    running = server.ThreadedMotoServer(port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
+def house(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> Lake:
     settings = {
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ENDPOINT_URL": endpoint,
         "AWS_ALLOW_HTTP": "true",
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    bucket = f"bucket-{port}"
-    boto3.client("s3", endpoint_url=settings["AWS_ENDPOINT_URL"]).create_bucket(Bucket=bucket)
-    yield Lake(f"s3://{bucket}/some/lake")
-    running.stop()
+    bucket = f"bucket-{uuid4().hex}"
+    boto3.client("s3").create_bucket(Bucket=bucket)
+    return Lake(f"s3://{bucket}/some/lake")
 
 
 def test_reading_publishing_and_restoring(house: Lake) -> None:

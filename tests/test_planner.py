@@ -18,6 +18,7 @@ from ray_backfill.planner import (
     Facts,
     Selection,
     Stamp,
+    asked_days,
     decide,
     make_plan,
     make_spans,
@@ -197,3 +198,30 @@ def test_a_fingerprint_changes_with_its_window_and_with_nothing_else(
     old, new = (fingerprints(JOB, {"sales": d}, days, seasons) for d in (before, after))
     touched = {day for day in days if old[day] != new[day]}
     assert touched == {start + timedelta(at + n) for n in range(3)}
+
+
+@given(
+    st.sets(st.sampled_from(["a", "b"])),
+    st.none() | st.integers(-5, 60),
+    st.none() | st.integers(-5, 60),
+    st.lists(st.integers(-5, 60), max_size=3),
+)
+def test_a_season_that_a_selection_does_not_touch_has_none_of_its_days(
+    names: set[str], start: int | None, end: int | None, named: list[int]
+) -> None:
+    """What the survey leaves out can never be asked for."""
+    first = date(2025, 1, 1)
+    seasons = (
+        Season("a", first, first + timedelta(20)),
+        Season("b", first + timedelta(25), first + timedelta(50)),
+    )
+    selection = Selection(
+        seasons=tuple(sorted(names)),
+        start=None if start is None else first + timedelta(start),
+        end=None if end is None else first + timedelta(end),
+        dates=tuple(first + timedelta(n) for n in named),
+    )
+    known = Facts(Calendar(seasons, {}), {}, {}, {}, "c", "{}")
+    asked = asked_days(known, selection)
+    for season in seasons:
+        assert selection.touches(season) or not any(day in season.range for day in asked)

@@ -59,7 +59,9 @@ def plan(
 
     selection = selection_of(season, start_date, end_date, dates, select)
     loaded, house = load_job(job), open_warehouse(warehouse)
-    found = make_plan(job, facts_of(house, loaded, option), selection, workers or cores())
+    found = make_plan(
+        job, facts_of(house, loaded, option, selection), selection, workers or cores()
+    )
     if as_json:
         console.json_out(plan_json(found, past_rate(house, job)))
     elif dates_only:

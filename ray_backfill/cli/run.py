@@ -98,7 +98,7 @@ def run(
     selection = selection_of(season, start_date, end_date, dates, select)
     loaded, house = load_job(job), open_warehouse(warehouse)
     count = 1 if no_parallel else workers or cores()
-    plan = make_plan(job, facts_of(house, loaded, option), selection, count)
+    plan = make_plan(job, facts_of(house, loaded, option, selection), selection, count)
     _refuse_too_many(plan, selection, max_dates)
     options = RunOptions(
         job=job,

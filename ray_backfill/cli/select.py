@@ -94,9 +94,13 @@ def _split(texts: Sequence[str] | None) -> list[str]:
     return [part.strip() for text in texts or () for part in text.split(",") if part.strip()]
 
 
-def facts_of(warehouse: Warehouse, job: Job, options: Sequence[str] | None) -> Facts:
-    """The facts under the remembered options with those given on top."""
+def facts_of(
+    warehouse: Warehouse, job: Job, options: Sequence[str] | None, selection: Selection
+) -> Facts:
+    """What a plan of the selection is made of, under the remembered options and those given."""
     from ray_backfill.engine.survey import survey
     from ray_backfill.options import parse_options
 
-    return survey(warehouse, job, lambda base: parse_options(job, options or (), base))
+    return survey(
+        warehouse, job, lambda base: parse_options(job, options or (), base), selection.touches
+    )

@@ -32,11 +32,17 @@ _Tokens = Mapping[str, Mapping[date | None, str]]
 """Input name -> partition -> token of its metadata."""
 
 
-def survey(warehouse: Warehouse, job: Job, options: Callable[[Any], Any] | None = None) -> Facts:
+def survey(
+    warehouse: Warehouse,
+    job: Job,
+    options: Callable[[Any], Any] | None = None,
+    wanted: Callable[[Season], bool] = lambda season: True,
+) -> Facts:
     """Everything that a plan is made of.
 
     `options` turns the remembered option set (that of the newest row of the output) into the
-    one to use. Raises `RefusedError` where a required input is absent and no date can be named.
+    one to use. Only the inputs of `wanted` seasons are looked at: dates of others have no
+    fingerprint. Raises `RefusedError` where a required input is absent and no date can be named.
     """
     stamps = _stamps(warehouse, job)
     chosen = options(_remembered(job, stamps)) if options else _remembered(job, stamps)
@@ -45,7 +51,7 @@ def survey(warehouse: Warehouse, job: Job, options: Callable[[Any], Any] | None 
     cache = Cache.load(warehouse, job.name, f"{version}/{to_json(chosen)}")
     calendar = _calendar(warehouse, job, tokens, chosen, cache)
     prints: dict[date, str] = {}
-    for season in calendar.seasons:
+    for season in filter(wanted, calendar.seasons):
         days = [d.day for d in calendar.days.values() if d.state is None and d.day in season.range]
         if days:
             context = Context(calendar.seasons, season, chosen)

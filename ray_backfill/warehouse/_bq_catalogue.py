@@ -76,7 +76,9 @@ def _listed(clients: Clients, table: Table, tally: Tally) -> list[Partition] | N
     dated = [(day_of(row["partition_id"]), row) for row in rows]
     return sorted(
         (
-            Partition(day, int(row["total_rows"]), f"{row['last_modified_time']}/{row['total_rows']}")
+            Partition(
+                day, int(row["total_rows"]), f"{row['last_modified_time']}/{row['total_rows']}"
+            )
             for day, row in dated
             if day is not None
         ),

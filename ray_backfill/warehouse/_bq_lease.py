@@ -76,7 +76,9 @@ def _run_name(label: str) -> str:
 
 def _held_error(table: str, held: Mapping[str, str]) -> LeaseHeldError:
     who = f"run {_run_name(held.get(_RUN, '?'))} on {held.get(_HOST)} (pid {held.get(_PID)})"
-    since, until = (_moment(held.get(key, "")).isoformat(" ", "seconds") for key in (_SINCE, _UNTIL))
+    since, until = (
+        _moment(held.get(key, "")).isoformat(" ", "seconds") for key in (_SINCE, _UNTIL)
+    )
     return LeaseHeldError(
         f"{table} is held by {who}, since {since}, until {until} unless it is renewed.",
         hint="Wait for that run to end; if it is dead, wait for the expiry or add --steal-lease.",
@@ -122,9 +124,7 @@ def _written(clients: Clients, stored: object, labels: Mapping[str, str]) -> boo
         tried(
             f"Changing the labels of {stored.full_table_id}",
             # The etag that was read goes along: the change is refused if it is not current.
-            lambda: clients.rest.update_table(
-                stored, ["labels"], retry=None, timeout=HTTP_SECONDS
-            ),
+            lambda: clients.rest.update_table(stored, ["labels"], retry=None, timeout=HTTP_SECONDS),
             expected=(PreconditionFailed,),
         )
     except PreconditionFailed:

@@ -60,7 +60,9 @@ def commit_streams(clients: Clients, full: str, streams: Sequence[str]) -> None:
         left = [stream for stream in left if stream not in already] if already else []
 
 
-def merge_sql(target: str, staging: str, table: Table, staged: Sequence[Staged], remove: Any) -> str:
+def merge_sql(
+    target: str, staging: str, table: Table, staged: Sequence[Staged], remove: Any
+) -> str:
     """The one statement that replaces the staged dates and empties those of `remove`.
 
     Its source names the tag of each stream with the dates that passed, so that nothing which
@@ -127,4 +129,3 @@ def _inserted(clients: Clients, table: Table, staged: Sequence[Staged], job: Any
     by = str(table.partition)
     condition = where(by, [item.day for item in staged])
     return _bq_read.scan(clients, clients.address.full(table.name), [by], condition).num_rows
-

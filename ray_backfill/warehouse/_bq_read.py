@@ -248,4 +248,3 @@ def _queried(
         lambda: job.result(retry=None, job_retry=None).to_arrow(create_bqstorage_client=False),
     )
     return cast(pa.Table, found)
-

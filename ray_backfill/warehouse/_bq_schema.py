@@ -127,9 +127,7 @@ def differences(table: Table, stored: bigquery.Table, *, raw: bool = False) -> l
     stands in their way alone.
     """
     have = {field.name: (type_of(field), field.mode != "REQUIRED") for field in stored.schema}
-    wanted = {
-        c.name: (_TYPES[c.kind], c.nullable or c.kind is Kind.STRINGS) for c in table.columns
-    }
+    wanted = {c.name: (_TYPES[c.kind], c.nullable or c.kind is Kind.STRINGS) for c in table.columns}
     found = [
         f"column {name} is in the table alone"
         for name, (_, nullable) in have.items()

@@ -29,7 +29,16 @@ from ray_backfill.warehouse._bq_errors import (
 if TYPE_CHECKING:
     from ray_backfill.warehouse._bq_settings import Clients
 
-__all__ = ["TAG", "StreamLostError", "append", "arrow_rows", "create_house", "create_staging", "staging_name", "write"]
+__all__ = [
+    "TAG",
+    "StreamLostError",
+    "append",
+    "arrow_rows",
+    "create_house",
+    "create_staging",
+    "staging_name",
+    "write",
+]
 
 TAG = "ray_backfill_tag"
 """Column of the staging table alone: span, attempt and stream that a row came by."""
@@ -198,7 +207,12 @@ def append(
 
 def _answers(clients: Clients, stream: str, requests: Iterator[Any]) -> Iterator[None]:
     """One item for each request that arrived; raises what the server says otherwise."""
-    from google.api_core.exceptions import FailedPrecondition, NotFound, OutOfRange, from_grpc_status
+    from google.api_core.exceptions import (
+        FailedPrecondition,
+        NotFound,
+        OutOfRange,
+        from_grpc_status,
+    )
 
     try:
         # The client's own retry sends an exhausted iterator and loses rows in silence.

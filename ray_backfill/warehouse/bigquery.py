@@ -98,7 +98,9 @@ class BigQuery:
         clients = self._clients
         job = _bq_load.append(clients, table, frame, self.tally, replace=replace_dates)
         days = tuple(sorted(frame[table.partition].unique())) if table.partition else ()
-        about = _about("replace" if replace_dates else "append", str(job.job_id), frame.height, days)
+        about = _about(
+            "replace" if replace_dates else "append", str(job.job_id), frame.height, days
+        )
         version = _bq_history.record(self._objects, clients, table.name, job, about)
         return Published(str(version), days, frame.height)
 
@@ -165,9 +167,7 @@ class BigQuery:
         """Delete staging tables of ended runs; those that are left delete themselves."""
         clients, house = self._clients, self._address.staging
         ended = {_bq_stage.staging_name(table.name, run_id) for run_id in ended_runs}
-        listed = _bq_errors.tried(
-            f"Listing {house}", lambda: _listed(clients, house), expected=()
-        )
+        listed = _bq_errors.tried(f"Listing {house}", lambda: _listed(clients, house), expected=())
         gone = [t for t in listed if t.table_id in ended and t.created and t.created < older_than]
         for entry in gone:
             _bq_errors.tried(
