@@ -943,6 +943,14 @@ _obc = W.BigQueryWriteHandler._handle_batch_commit_write_streams
 
 
 def _bc(self, rb, context):
+    from google.cloud.bigquery_storage_v1 import types
+    code = types.StorageError.StorageErrorCode.STREAM_ALREADY_COMMITTED
+    names = types.BatchCommitWriteStreamsRequest.deserialize(rb).write_streams
+    known = [s for s in map(self._manager.get, names) if s is not None]
+    done = [s.name for s in known if s.state is W.WriteStreamState.COMMITTED]
+    if done:
+        errors = [types.StorageError(code=code, entity=n, error_message=f"Stream is already committed: {n}") for n in done]
+        return types.BatchCommitWriteStreamsResponse.serialize(types.BatchCommitWriteStreamsResponse(stream_errors=errors))
     with _WL:
         con = self._ctx.engine.connection
         con.execute("BEGIN")

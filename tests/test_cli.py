@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import threading
@@ -62,6 +63,21 @@ def test_dates_only_lists_each_date(lake: Warehouse) -> None:
     assert [line.split()[:2] for line in lines][1] == ["2025-01-05", "2025"]
     assert "off-day" in lines[0]
     assert "missing" in lines[1]
+
+
+def test_dates_only_keeps_to_the_states_that_are_asked_for(lake: Warehouse) -> None:
+    """`--select` narrows the list; a state without dates lists none."""
+    call("run", ROLLING, "--no-parallel", "--end-date", "2025-01-10", warehouse=lake)
+    arguments = ("plan", ROLLING, "--dates-only", "--select")
+    missing = call(*arguments, "missing", warehouse=lake).stdout
+    assert missing.count("missing") == sum(str(day) > "2025-01-10" for day in DAYS)
+    assert "complete" not in missing
+    assert "2025-" not in call(*arguments, "blocked", warehouse=lake).stdout
+
+
+def test_the_version_is_printed() -> None:
+    """`--version` names the program and its version."""
+    assert re.fullmatch(r"ray-backfill \d+\.\d+\.\d+\n", call("--version").stdout)
 
 
 def test_run_reports_and_exits_with_what_happened(lake: Warehouse) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -13,7 +15,7 @@ import pytest
 from ray_backfill.engine.journal import read_journal, run_ids
 from ray_backfill.engine.progress import fold
 from ray_backfill.errors import DataError, RefusedError
-from ray_backfill.job import DateState
+from ray_backfill.job import DateState, Input
 from ray_backfill.planner import Selection
 from ray_backfill.warehouse import Warehouse, open_warehouse
 from tests.conftest import DAYS, sales
@@ -127,6 +129,26 @@ def test_an_absent_required_input_is_named(tmp_path: Path) -> None:
     house = open_warehouse(str(tmp_path / "empty"))
     with pytest.raises(RefusedError, match=r"shop\.sales.*ray-backfill load shop\.sales"):
         planned(house)
+
+
+def test_no_more_is_read_than_the_windows_say(
+    lake: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of two far dates reads the three days of each window's hull, and plans by digests."""
+    from ray_backfill.calendar import DateRange
+    from ray_backfill.engine import reading
+
+    planned(lake)
+    asked: list[DateRange] = []
+    real = reading.read_frame
+
+    def watched(house: Warehouse, source: Input, columns: Sequence[str], dates: DateRange) -> Any:
+        asked.append(dates)
+        return real(house, source, columns, dates)
+
+    monkeypatch.setattr(reading, "read_frame", watched)
+    ran(lake, selection=Selection(dates=(DAYS[20], DAYS[22])))
+    assert asked == [DateRange(DAYS[20] - timedelta(2), DAYS[22] + timedelta(1))]
 
 
 # -- failures ----------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from importlib.metadata import entry_points
+from typing import Annotated
 
 import typer
 
@@ -21,18 +22,38 @@ def build() -> typer.Typer:
     """The whole command line: the engine's groups and those that installed packages add."""
     app = typer.Typer(
         name="ray-backfill",
-        help="Recompute date-partitioned tables: planned by content, fanned out on Ray, "
-        "published atomically.",
         no_args_is_help=True,
         add_completion=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+    app.callback()(_root)
     for group in _GROUPS:
         app.add_typer(import_module(f"ray_backfill.cli.{group}").app)
     for entry in sorted(entry_points(group=COMMANDS), key=lambda e: e.name):
         app.add_typer(entry.load())
     return app
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from ray_backfill import __version__
+
+        typer.echo(f"ray-backfill {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Recompute date-partitioned tables: planned by content, fanned out on Ray, published
+    atomically.
+    """
 
 
 def main() -> None:

@@ -65,7 +65,7 @@ def plan(
     if as_json:
         console.json_out(plan_json(found, past_rate(house, job)))
     elif dates_only:
-        _print_dates(found, show_off_days=bool(dates))
+        _print_dates(found, _listed(found, selection.select if select else (), bool(dates)))
     else:
         _print_plan(found, past_rate(house, job))
 
@@ -163,7 +163,18 @@ def _estimate(plan: Plan, rate: float | None) -> float | None:
     return round(rows / rate, 1) if rate and rows else None
 
 
-def _print_dates(plan: Plan, *, show_off_days: bool) -> None:
+def _listed(plan: Plan, states: Sequence[str], by_name: bool) -> list[Decision]:
+    """The dates to list: of the states that were asked for; off-days only where named."""
+    chosen = set(plan.selected)
+    return [
+        d
+        for d in plan.decisions
+        if (by_name or d.state != "no_games")
+        and (not states or "all" in states or d.state.value in states or d in chosen)
+    ]
+
+
+def _print_dates(plan: Plan, listed: Sequence[Decision]) -> None:
     chosen = set(plan.selected)
     console.table(
         "",
@@ -177,8 +188,7 @@ def _print_dates(plan: Plan, *, show_off_days: bool) -> None:
                 d.expected_rows or None,
                 "; ".join([d.reason, *d.notes]),
             )
-            for d in plan.decisions
-            if show_off_days or d.state != "no_games"
+            for d in listed
         ],
         right=["rows"],
     )
