@@ -41,8 +41,9 @@ def survey(
     """Everything that a plan is made of.
 
     `options` turns the remembered option set (that of the newest row of the output) into the
-    one to use. Only the inputs of `wanted` seasons are looked at: dates of others have no
-    fingerprint. Raises `RefusedError` where a required input is absent and no date can be named.
+    one to use. Only the inputs of `wanted` seasons are looked at, and of these only where a date
+    has something to compare with, rows or a failed attempt: other dates have no fingerprint,
+    as a missing date is due whatever its inputs are. Raises `RefusedError` where a required input is absent and no date can be named.
     """
     stamps = _stamps(warehouse, job)
     chosen = options(_remembered(job, stamps)) if options else _remembered(job, stamps)
@@ -50,10 +51,12 @@ def survey(
     tokens = {i.name: _tokens(warehouse, i) for i in job.inputs}
     cache = Cache.load(warehouse, job.name, f"{version}/{to_json(chosen)}")
     calendar = _calendar(warehouse, job, tokens, chosen, cache)
+    attempts = last_attempts(warehouse, job.output.name)
+    known = stamps.keys() | {day for day, attempt in attempts.items() if attempt.kind == "data"}
     prints: dict[date, str] = {}
     for season in filter(wanted, calendar.seasons):
         days = [d.day for d in calendar.days.values() if d.state is None and d.day in season.range]
-        if days:
+        if not known.isdisjoint(days):
             context = Context(calendar.seasons, season, chosen)
             prints |= _season_prints(warehouse, job, sorted(days), context, tokens, cache)
     cache.save()
@@ -61,7 +64,7 @@ def survey(
         calendar=calendar,
         fingerprints=prints,
         stamps=stamps,
-        attempts=last_attempts(warehouse, job.output.name),
+        attempts=attempts,
         code_version=version,
         job_options=to_json(chosen),
     )

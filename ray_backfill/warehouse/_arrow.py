@@ -130,11 +130,12 @@ def cast_to_contract(column: Column, dtype: pl.DataType) -> pl.Expr:
 
 def completed(frame: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
     """Exactly these columns in contract dtypes; those that the frame lacks are NULL."""
-    exprs = [cast_to_contract(c, frame.schema[c.name]) for c in columns if c.name in frame]
+    stored = frame.schema  # made anew at each look, of a hundred columns
+    exprs = [cast_to_contract(c, stored[c.name]) for c in columns if c.name in stored]
     absent = [
         pl.repeat(None, frame.height, dtype=c.kind.polars, eager=True).alias(c.name)
         for c in columns
-        if c.name not in frame
+        if c.name not in stored
     ]
     return frame.select(*exprs, *absent).select(c.name for c in columns)
 
@@ -146,16 +147,16 @@ def conformed(table: Table, rows: pa.Table) -> pl.DataFrame:
     missing column, one too many, another type, a NULL where there must be none.
     """
     frame = cast(pl.DataFrame, pl.from_arrow(rows, rechunk=False))
-    wanted = table.schema()
-    extra = [name for name in frame.columns if name not in wanted]
-    lacking = [c.name for c in table.columns if c.name not in frame and not missing_ok(c)]
+    wanted, given = table.schema(), frame.schema
+    extra = [name for name in given if name not in wanted]
+    lacking = [c.name for c in table.columns if c.name not in given and not missing_ok(c)]
     if extra or lacking:
         text = [f"has no column {', '.join(lacking)}"] if lacking else []
         text += [f"has columns that are not in the contract: {', '.join(extra)}"] if extra else []
         raise ContractError(f"A frame for {table.name} {' and '.join(text)}.")
     for column in table.columns:
-        if column.name in frame:
-            _check_type(table, column, frame.schema[column.name])
+        if column.name in given:
+            _check_type(table, column, given[column.name])
     frame = completed(frame, table.columns)
     _check_nulls(table, frame)
     return frame

@@ -129,7 +129,7 @@ def write(clients: Clients, full: str, rows: pa.Table, tag: str) -> dict[str, st
         stream = _create(clients, full)
         try:
             append(clients, stream, marked, full)
-            _finalize(clients, stream, rows.num_rows)
+            finalize(clients, stream, rows.num_rows)
         except StreamLostError as error:
             if attempt == ATTEMPTS - 1:
                 raise explained(f"Writing to {full}", error.__cause__ or error, ATTEMPTS) from error
@@ -153,7 +153,7 @@ def _create(clients: Clients, full: str) -> str:
     return str(made.name)
 
 
-def _finalize(clients: Clients, stream: str, rows: int) -> None:
+def finalize(clients: Clients, stream: str, rows: int) -> None:
     from google.api_core.exceptions import NotFound
 
     try:
