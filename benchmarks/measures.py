@@ -55,8 +55,8 @@ def ray_start() -> dict[str, float]:
 def plan_seconds(data: DataSet) -> dict[str, float]:
     """A complete plan by the command line, over a lake whose output was just published.
 
-    `after a run` has the digests of the inputs, not yet the stamps of the output; `warm` has
-    both; `cold` has lost its cache and reads everything.
+    `after a run`: the first one; `warm`: with everything in the cache; `cold`: with the cache
+    lost, so that every input and the output's stamps are read.
     """
     plan = command("plan", JOB, "--warehouse", data.lake)
     found = {"after a run": run(plan).seconds, "warm": run(plan).seconds}

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-PYTHON = Path(os.environ.get("EMULATOR_PYTHON", ROOT / ".venv-emulator" / "bin" / "python"))
+HOME = ROOT / ".venv-emulator"
+PYTHON = Path(os.environ.get("EMULATOR_PYTHON", HOME / "bin" / "python"))
 LAUNCHER = Path(__file__).with_name("emulator_launcher.py")
 PROJECT = "test-project"
 _START_SECONDS = 60
@@ -28,7 +29,9 @@ _STOP_SECONDS = 3
 
 def absent() -> str:
     """Why there can be no emulator here; empty where there can."""
-    return "" if PYTHON.exists() else f"no emulator: {PYTHON} is absent (make .venv-emulator)"
+    if "EMULATOR_PYTHON" in os.environ or (HOME / ".installed").exists():
+        return ""
+    return f"no emulator in {HOME}: `make .venv-emulator/.installed` makes it from a package index"
 
 
 @dataclass
@@ -105,7 +108,7 @@ class Emulator:
         """The JSON answer of one of the server's own addresses."""
         data = None if body is None else json.dumps(body).encode()
         url = f"http://127.0.0.1:{self.rest_port}{path}"
-        request = urllib.request.Request(url, data, method=method)  # noqa: S310
+        request = urllib.request.Request(url, data, method=method)
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
             return json.loads(answer.read() or b"null")
 

@@ -95,7 +95,9 @@ def test_snapshots_go_on_in_the_game(found: Tables, table: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "table", [SCHEDULE, GAMEBOOK, GAME_LINES, POINTS_PROPS, BETTINGPROS, INJURIES], ids=str
+    "table",
+    [SCHEDULE, GAMEBOOK, GAME_LINES, POINTS_PROPS, BETTINGPROS, INJURIES],
+    ids=lambda t: t.name,
 )
 def test_rows_were_ingested_again(found: Tables, table: object) -> None:
     """Identical copies in every feed."""

@@ -43,7 +43,8 @@ def survey(
     `options` turns the remembered option set (that of the newest row of the output) into the
     one to use. Only the inputs of `wanted` seasons are looked at, and of these only where a date
     has something to compare with, rows or a failed attempt: other dates have no fingerprint,
-    as a missing date is due whatever its inputs are. Raises `RefusedError` where a required input is absent and no date can be named.
+    as a missing date is due whatever its inputs are.
+    Raises `RefusedError` where a required input is absent and no date can be named.
     """
     stamps = _stamps(warehouse, job)
     chosen = options(_remembered(job, stamps)) if options else _remembered(job, stamps)

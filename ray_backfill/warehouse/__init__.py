@@ -9,7 +9,7 @@ __all__ = ["Warehouse", "open_warehouse"]
 
 
 def open_warehouse(uri: str) -> Warehouse:
-    """The warehouse of a path or URL: a folder, an object store that Delta tables live in, BigQuery.
+    """The warehouse of a path or URL: a folder, an object store with Delta tables, BigQuery.
 
     Raises `UsageError` for a scheme that is not known.
     """
@@ -21,8 +21,9 @@ def open_warehouse(uri: str) -> Warehouse:
 
         return BigQuery(uri)
     if scheme not in SCHEMES:
+        known = sorted({*SCHEMES, "bigquery"})
         raise UsageError(
             f"'{uri}' is not a warehouse that this version knows.",
-            hint=f"Give a path, or a URL beginning with one of: {', '.join(sorted({*SCHEMES, 'bigquery'}))}.",
+            hint=f"Give a path, or a URL beginning with one of: {', '.join(known)}.",
         )
     return Lake(uri)

@@ -89,7 +89,7 @@ def _listed(clients: Clients, table: Table, tally: Tally) -> list[Partition] | N
 def day_of(partition_id: str) -> date | None:
     """The date of a partition's id; None for the rows without a date."""
     try:
-        return datetime.strptime(partition_id, "%Y%m%d").date()  # noqa: DTZ007
+        return datetime.strptime(partition_id, "%Y%m%d").date()
     except ValueError:
         return None
 

@@ -137,4 +137,6 @@ def explained(doing: str, error: BaseException, attempts: int = 1) -> WarehouseE
     hint = _HINTS.get(reason, "")
     if reason in _TRANSIENT:
         hint = "That passes by itself: run the same command again, it goes on where it is."
+    if reason == "connection":
+        hint = "Check the network; the same command then goes on where it is."
     return WarehouseError(f"{doing} failed{times}, {reason}: {text[:600]}.", hint)

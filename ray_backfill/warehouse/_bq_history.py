@@ -2,22 +2,27 @@
 
 BigQuery keeps no list of a table's versions. Each commit of ours leaves a small object; its
 version is the moment at which it came to hold, in milliseconds, which is also what time travel
-asks for. Commits of others are not in the list.
+asks for. Commits of others are not in the list, nor is one whose driver died right after it.
 """
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
+import polars as pl
+
+from ray_backfill.contract import STAMP
 from ray_backfill.errors import UsageError, WarehouseError
-from ray_backfill.warehouse import _bq_jobs, _bq_schema, _bq_stage
+from ray_backfill.warehouse import _bq_jobs, _bq_read, _bq_schema, _bq_stage
 from ray_backfill.warehouse._bq_errors import HTTP_SECONDS, tried
 from ray_backfill.warehouse._bq_jobs import Tally
 from ray_backfill.warehouse._bq_objects import Objects
-from ray_backfill.warehouse._bq_read import stored_table
+from ray_backfill.warehouse._bq_read import FIRST_DATE, stored_table, where
+from ray_backfill.warehouse._bq_schema import literal
+from ray_backfill.warehouse._bq_stage import LIFE
 from ray_backfill.warehouse.protocol import Version
 
 if TYPE_CHECKING:
@@ -59,10 +64,13 @@ def versions(objects: Objects, clients: Clients, table: str) -> list[Version]:
     return found
 
 
-def restore(clients: Clients, table: str, version: int, tally: Tally) -> Any:
-    """Make the table what it was at a moment, by one statement; gives its job.
+def restore(
+    clients: Clients, table: str, version: int, tally: Tally
+) -> tuple[Any | None, tuple[date, ...]]:
+    """Make the table what it was at a moment, by one statement; gives its job and the dates.
 
-    Raises `UsageError` for a moment that BigQuery does not keep any more.
+    Only dates that differ are touched; without any there is no job. Raises `UsageError` for a
+    moment that BigQuery does not keep any more.
     """
     at = datetime.fromtimestamp(version / 1000, UTC)
     if not datetime.now(UTC) - TRAVEL < at <= datetime.now(UTC):
@@ -72,19 +80,23 @@ def restore(clients: Clients, table: str, version: int, tally: Tally) -> Any:
             hint="`ray-backfill history` lists the versions.",
         )
     stored = stored_table(clients, table)
-    columns = ", ".join(f"`{field.name}`" for field in stored.schema)
     by = _bq_schema.partition_of(stored)
-    every = f"{by} >= DATE '0001-01-01'" if by else "TRUE"
     # One statement must not read a table both as it is and as it was: it goes by a copy.
-    copy = _copied(clients, table, columns, every, at, tally)
+    copy = _copied(clients, table, stored, at, tally)
     try:
+        days = _changed(clients, table, copy, stored)
+        if days is not None and not days:
+            return None, ()
+        keep = where(str(by), days) if days else "TRUE"
+        columns = ", ".join(f"`{field.name}`" for field in stored.schema)
         sql = (
             f"MERGE `{clients.address.full(table)}` AS t USING "  # noqa: S608
-            f"(SELECT {columns} FROM `{copy}`) AS s ON FALSE "
-            f"WHEN NOT MATCHED BY SOURCE AND {'t.' if by else ''}{every} THEN DELETE "
+            f"(SELECT {columns} FROM `{copy}` WHERE {keep}) AS s ON FALSE "
+            f"WHEN NOT MATCHED BY SOURCE AND {'t.' if days else ''}{keep} THEN DELETE "
             f"WHEN NOT MATCHED BY TARGET THEN INSERT ({columns}) VALUES ({columns})"
         )
-        return _bq_jobs.query(clients, sql, f"Restoring {table}", tally=tally)
+        job = _bq_jobs.query(clients, sql, f"Restoring {table}", tally=tally)
+        return job, tuple(days or ())
     finally:
         tried(
             f"Deleting {copy}",
@@ -94,15 +106,18 @@ def restore(clients: Clients, table: str, version: int, tally: Tally) -> Any:
         )
 
 
-def _copied(
-    clients: Clients, table: str, columns: str, every: str, at: datetime, tally: Tally
-) -> str:
+def _copied(clients: Clients, table: str, stored: Any, at: datetime, tally: Tally) -> str:
+    """Full name of a table of the house that holds the table as it was."""
     _bq_stage.create_house(clients)
     copy = clients.address.house(f"restore__{table.replace('.', '__')}__{uuid4().hex[:12]}")
+    columns = ", ".join(f"`{field.name}`" for field in stored.schema)
+    by = _bq_schema.partition_of(stored)
     sql = (
-        f"CREATE TABLE `{copy}` AS SELECT {columns} "  # noqa: S608
+        f"CREATE TABLE `{copy}` OPTIONS (expiration_timestamp = "  # noqa: S608
+        f"TIMESTAMP '{(datetime.now(UTC) + LIFE).isoformat(' ')}') AS SELECT {columns} "
         f"FROM `{clients.address.full(table)}` "
-        f"FOR SYSTEM_TIME AS OF TIMESTAMP '{at.isoformat(' ')}' WHERE {every}"
+        f"FOR SYSTEM_TIME AS OF TIMESTAMP '{at.isoformat(' ')}' "
+        f"WHERE {f'{by} >= {literal(FIRST_DATE)}' if by else 'TRUE'}"
     )
     try:
         _bq_jobs.query(clients, sql, f"Reading {table} as it was at {at}", tally=tally)
@@ -112,3 +127,28 @@ def _copied(
             hint="The dataset may keep less than seven days, or the table was created later.",
         ) from error
     return copy
+
+
+def _changed(clients: Clients, table: str, copy: str, stored: Any) -> list[date] | None:
+    """The dates that differ by their stamps and rows; None for a table without dates or stamps."""
+    by = _bq_schema.partition_of(stored)
+    names = {field.name for field in stored.schema}
+    stamps = [column.name for column in STAMP if column.name in names]
+    if not by or len(stamps) < len(STAMP):
+        return None
+    one, other = (
+        _bq_read.scan(clients, full, [by, *stamps], f"{by} >= {literal(FIRST_DATE)}")
+        for full in (clients.address.full(table), copy)
+    )
+    counts = [
+        {row[0]: row[1:] for row in _grouped(found, by, stamps).iter_rows()}
+        for found in (one, other)
+    ]
+    days = counts[0].keys() | counts[1].keys()
+    return sorted(day for day in days if counts[0].get(day) != counts[1].get(day))
+
+
+def _grouped(found: Any, by: str, stamps: list[str]) -> pl.DataFrame:
+    frame = cast(pl.DataFrame, pl.from_arrow(found))
+    seen = (pl.col(name).unique().sort().implode() for name in stamps)
+    return frame.group_by(by).agg(pl.len().alias("rows"), *seen)

@@ -71,7 +71,7 @@ def _free(held: Mapping[str, str]) -> bool:
 
 def _run_name(label: str) -> str:
     """A run's id as it was before it became a label."""
-    return label.replace("t", "T", 1) if re.match(r"\d{8}t\d{6}-", label) else label
+    return label.replace("t", "T", 1) if re.match(r"\d{8}t\d{6,}-", label) else label
 
 
 def _held_error(table: str, held: Mapping[str, str]) -> LeaseHeldError:

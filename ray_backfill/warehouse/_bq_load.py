@@ -44,7 +44,7 @@ def _loaded(
     buffer = io.BytesIO()
     rows = _bq_stage.arrow_rows(table.columns, frame)
     pq.write_table(rows, buffer, compression="zstd")
-    options = ParquetOptions()
+    options = ParquetOptions()  # type: ignore[no-untyped-call]
     options.enable_list_inference = True
     config = LoadJobConfig(
         source_format="PARQUET",

@@ -38,7 +38,7 @@ _SCHEMA = pa.schema(
         ("generation", pa.string()),
         ("start", pa.int64()),
         ("data", pa.binary()),
-        ("at", pa.timestamp("us", "UTC")),
+        ("put_at", pa.timestamp("us", "UTC")),
     ]
 )
 
@@ -72,12 +72,15 @@ class Objects:
     def get(self, clients: Clients, key: str) -> bytes | None:
         """The newest generation of an object, as far as its parts go."""
         _objects.object_key(key)
-        rows = _read(clients, ["generation", "start", "data"], f"key = {literal(key)}")
-        if not rows:
+        this = f"key = {literal(key)}"
+        found = _read(clients, ["generation"], this)
+        if not found:
             return None
-        newest = max(row["generation"] for row in rows)
+        # Old generations stay for a while; only their names are looked at.
+        newest = literal(max(str(row["generation"]) for row in found))
+        rows = _read(clients, ["start", "data"], f"{this} AND generation = {newest}")
         # A part may have arrived twice: its answer was lost and it was sent again.
-        parts = {row["start"]: row["data"] for row in rows if row["generation"] == newest}
+        parts = {row["start"]: row["data"] for row in rows}
         data = b""
         while len(data) in parts and parts[len(data)]:
             data += parts[len(data)]
@@ -135,11 +138,11 @@ def _create(clients: Clients) -> None:
     _bq_stage.create_house(clients)
     kinds = {"key": "STRING", "generation": "STRING", "start": "INTEGER", "data": "BYTES"}
     fields = [SchemaField(name, kind, "REQUIRED") for name, kind in kinds.items()]
-    table = Table(_full(clients), [*fields, SchemaField("at", "TIMESTAMP", "REQUIRED")])
+    table = Table(_full(clients), [*fields, SchemaField("put_at", "TIMESTAMP", "REQUIRED")])
     table.description = "Journals, reports and caches of ray-backfill; see `key`."
-    table.clustering_fields = ["key"]
+    table.clustering_fields = ["key", "generation"]
     table.time_partitioning = TimePartitioning(
-        field="at", expiration_ms=int(LIFE.total_seconds() * 1000)
+        field="put_at", expiration_ms=int(LIFE.total_seconds() * 1000)
     )
     tried(
         f"Creating {_full(clients)}",

@@ -128,4 +128,5 @@ def _inserted(clients: Clients, table: Table, staged: Sequence[Staged], job: Any
         return 0
     by = str(table.partition)
     condition = where(by, [item.day for item in staged])
-    return _bq_read.scan(clients, clients.address.full(table.name), [by], condition).num_rows
+    found = _bq_read.scan(clients, clients.address.full(table.name), [by], condition)
+    return int(found.num_rows)

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
     from ray_backfill.warehouse._bq_settings import Clients
 
-__all__ = ["read", "scan", "scan_bytes", "stored_table", "where"]
+__all__ = ["FIRST_DATE", "read", "scan", "scan_bytes", "stored_table", "where"]
 
 _STREAMS = 4
 _MANY_ROWS = 200_000
-_FIRST_DATE = date(1, 1, 1)
+FIRST_DATE = date(1, 1, 1)
 
 
 class _SessionLostError(Exception):
@@ -50,7 +50,7 @@ def stored_table(clients: Clients, name: str) -> bigquery.Table:
 
     full = clients.address.full(name)
     try:
-        return tried(
+        found: bigquery.Table = tried(
             f"Looking at {full}",
             lambda: clients.rest.get_table(full, retry=None, timeout=HTTP_SECONDS),
             expected=(NotFound,),
@@ -60,6 +60,7 @@ def stored_table(clients: Clients, name: str) -> bigquery.Table:
             f"There is no table {name} in {clients.address.uri}.",
             hint="Check the name, and the project in --warehouse.",
         ) from error
+    return found
 
 
 def where(column: str, days: DateRange | Sequence[date]) -> str:
@@ -101,12 +102,14 @@ def _condition(
         return where(cast(str, table.partition), days)
     # Tables that require a filter on their partition take any.
     by = _bq_schema.partition_of(stored) if stored.require_partition_filter else None
-    return f"{by} >= {literal(_FIRST_DATE)}" if by else ""
+    return f"{by} >= {literal(FIRST_DATE)}" if by else ""
 
 
 def _present(table: Table, wanted: Sequence[Column], stored: bigquery.Table) -> list[str]:
     """Those of the columns that are stored; raises `ContractError` for what cannot be read."""
     have = {field.name: _bq_schema.type_of(field) for field in stored.schema}
+    if not have and stored.table_type != "TABLE":
+        return [column.name for column in wanted]  # a view that does not tell: its query will
     for column in wanted:
         if column.name not in have:
             if not _arrow.missing_ok(column):

@@ -68,8 +68,8 @@ def fields(columns: Sequence[Column], *, nullable: bool = False) -> list[bigquer
         mode = "NULLABLE" if nullable or column.nullable else "REQUIRED"
         if column.kind is Kind.STRINGS:
             mode = "REPEATED"
-        description = column.description[:_LONGEST] or None
-        found.append(SchemaField(column.name, kind, mode, description=description))
+        described: dict[str, Any] = {"description": column.description[:_LONGEST] or None}
+        found.append(SchemaField(column.name, kind, mode, **described))
     return found
 
 

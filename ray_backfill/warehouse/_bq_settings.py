@@ -19,7 +19,6 @@ from urllib.parse import parse_qsl, urlsplit
 from ray_backfill.errors import UsageError, WarehouseError
 
 if TYPE_CHECKING:
-    from google.cloud.bigquery import Client
     from google.cloud.bigquery_storage_v1.services.big_query_read import BigQueryReadClient
     from google.cloud.bigquery_storage_v1.services.big_query_write import BigQueryWriteClient
 
@@ -106,7 +105,8 @@ class Clients:
 
     address: Address
     local: bool
-    rest: Client
+    # Its annotations do not know that `retry` may be None, which its documentation asks for.
+    rest: Any
     reading: BigQueryReadClient
     writing: BigQueryWriteClient
 
@@ -131,10 +131,7 @@ def _make(address: Address, local: tuple[str, str] | None, pid: int, thread: int
         reading = big_query_read.BigQueryReadClient(credentials=credentials)
         writing = big_query_write.BigQueryWriteClient(credentials=credentials)
     else:
-        reader, writer = (
-            module.transports  # type: ignore[attr-defined]
-            for module in (big_query_read, big_query_write)
-        )
+        reader, writer = (module.transports for module in (big_query_read, big_query_write))
         channel = _channel(local[1])
         reading = big_query_read.BigQueryReadClient(
             transport=reader.BigQueryReadGrpcTransport(channel=channel)
@@ -151,7 +148,7 @@ def _credentials(local: bool) -> Any:
     from google.auth.exceptions import DefaultCredentialsError
 
     if local:
-        return AnonymousCredentials()
+        return AnonymousCredentials()  # type: ignore[no-untyped-call]
     try:
         return google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])[0]
     except DefaultCredentialsError as error:
@@ -163,7 +160,7 @@ def _credentials(local: bool) -> Any:
 
 
 def _channel(target: str) -> Any:
-    import grpc
+    import grpc  # type: ignore[import-untyped]
 
     unlimited = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
     return grpc.insecure_channel(target, options=unlimited)

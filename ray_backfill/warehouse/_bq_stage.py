@@ -48,6 +48,10 @@ REQUEST_BYTES = 8 * 2**20
 """Largest record batch in one request; BigQuery takes 20 MB (10 MB where it is old)."""
 
 
+STREAM_SECONDS = 900.0
+"""After this long a call that appends is begun anew, where it is."""
+
+
 class StreamLostError(Exception):
     """The server does not know the stream, or has other rows in it: a new one is needed."""
 
@@ -219,12 +223,13 @@ def _answers(clients: Clients, stream: str, requests: Iterator[Any]) -> Iterator
         answers = clients.writing.append_rows(
             requests,
             retry=None,
-            timeout=HTTP_SECONDS,
+            timeout=STREAM_SECONDS,
             metadata=(("x-goog-request-params", f"write_stream={stream}"),),
         )
         for answer in answers:
             if answer.error.code:
-                error = from_grpc_status(answer.error.code, answer.error.message)
+                code, text = answer.error.code, answer.error.message
+                error = from_grpc_status(code, text)  # type: ignore[no-untyped-call]
                 if not _arrived(error):
                     raise error
             yield None

@@ -16,7 +16,9 @@ from ray_backfill.errors import UsageError, WarehouseError
 from ray_backfill.warehouse import (
     _arrow,
     _bq_catalogue,
+    _bq_cost,
     _bq_errors,
+    _bq_estimate,
     _bq_history,
     _bq_lease,
     _bq_load,
@@ -33,6 +35,9 @@ from ray_backfill.warehouse.protocol import Lease, Partition, Published, Staged,
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from ray_backfill.job import Job
+    from ray_backfill.planner import Plan
+    from ray_backfill.warehouse._bq_cost import Cost
     from ray_backfill.warehouse._bq_settings import Clients
 
 __all__ = ["SCHEME", "BigQuery"]
@@ -186,10 +191,21 @@ class BigQuery:
     def restore(self, table: str, version: int) -> Published:
         """Make the table what it was at a version, for as long as BigQuery keeps that."""
         clients = self._clients
-        job = _bq_history.restore(clients, table, version, self.tally)
-        about = {"action": "restore", "to": str(version)}
+        job, days = _bq_history.restore(clients, table, version, self.tally)
+        if job is None:
+            return Published(str(version), (), 0)
+        about = {"action": "restore", "to": str(version), "dates": str(len(days))}
         newest = _bq_history.record(self._objects, clients, table, job, about)
-        return Published(str(newest), (), int(job.num_dml_affected_rows or 0))
+        return Published(str(newest), days, int(job.num_dml_affected_rows or 0))
+
+    # -- cost ------------------------------------------------------------------------------
+    def cost(self, job: Job, plan: Plan, batch: int = 28) -> Cost:
+        """What a run of the plan would be billed, at list price; reads nothing."""
+        return _bq_estimate.cost(self._clients, job, plan, batch)
+
+    def billed(self) -> dict[str, Any]:
+        """What the jobs of this object were billed, according to themselves."""
+        return _bq_cost.billed(self.tally.jobs, self.tally.billed, _bq_cost.prices())
 
     # -- leases ----------------------------------------------------------------------------
     def acquire_lease(self, table: Table, run_id: str, *, seconds: int, steal: bool) -> Lease:

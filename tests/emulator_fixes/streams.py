@@ -15,7 +15,7 @@ from bqemulator.grpc_api.write_servicer import BigQueryWriteHandler, WriteStream
 from bqemulator.streaming.read_session import get_session
 from emulator_fixes.engine import WRITING
 from emulator_fixes.web import take
-from google.cloud.bigquery_storage_v1 import types
+from google.cloud.bigquery_storage_v1 import types  # noqa: TID253 - never in the project's process
 
 _UNARY = {
     "CreateWriteStream": "_handle_create_write_stream",

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -62,6 +63,7 @@ class Front:
     def __init__(self, app: Any, ctx: Any) -> None:
         self.app = app
         self.ctx = ctx
+        self.changing = asyncio.Lock()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -76,6 +78,14 @@ class Front:
         if fault and not fault.get("after"):
             await _fail(send, fault["status"], fault.get("reason", "backendError"))
             return
+        if scope["method"] in ("PATCH", "PUT"):
+            # No other change may come between the look at the etag and the change.
+            async with self.changing:
+                await self._answer(scope, body, send, fault)
+        else:
+            await self._answer(scope, body, send, fault)
+
+    async def _answer(self, scope: Any, body: bytes, send: Any, fault: Any) -> None:
         if refused := self._refused(scope, body):
             await _fail(send, *refused)
             return
