@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from ray_backfill.contract import Table
 from ray_backfill.errors import ContractError
-from ray_backfill.warehouse import _bq_jobs, _bq_schema
+from ray_backfill.warehouse import _bq_datasets, _bq_jobs, _bq_schema
 from ray_backfill.warehouse._bq_errors import HTTP_SECONDS, tried
 from ray_backfill.warehouse._bq_jobs import Tally
 from ray_backfill.warehouse._bq_read import stored_table
@@ -162,18 +162,9 @@ def _info(name: str, stored: Any, parts: Sequence[tuple[date | None, int]] | Non
 # -- creating and changing -----------------------------------------------------------------------
 def create(clients: Clients, table: Table, *, raw: bool = False) -> None:
     """Create the table, and its dataset, where they are absent."""
-    from google.cloud.bigquery import Dataset
-
-    dataset = Dataset(f"{clients.address.project}.{table.name.partition('.')[0]}")
-    dataset.location = clients.address.location
+    _bq_datasets.create_dataset(clients, table.name.partition(".")[0])
     doing = f"Creating {table.name}"
     resource = _bq_schema.table_resource(clients.address.full(table.name), table, raw=raw)
-    tried(
-        doing,
-        lambda: clients.rest.create_dataset(
-            dataset, exists_ok=True, retry=None, timeout=HTTP_SECONDS
-        ),
-    )
     tried(
         doing,
         lambda: clients.rest.create_table(

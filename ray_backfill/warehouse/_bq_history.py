@@ -16,7 +16,7 @@ import polars as pl
 
 from ray_backfill.contract import STAMP
 from ray_backfill.errors import UsageError, WarehouseError
-from ray_backfill.warehouse import _bq_jobs, _bq_read, _bq_schema, _bq_stage
+from ray_backfill.warehouse import _bq_datasets, _bq_jobs, _bq_read, _bq_schema
 from ray_backfill.warehouse._bq_errors import HTTP_SECONDS, tried
 from ray_backfill.warehouse._bq_jobs import Tally
 from ray_backfill.warehouse._bq_objects import Objects
@@ -108,7 +108,7 @@ def restore(
 
 def _copied(clients: Clients, table: str, stored: Any, at: datetime, tally: Tally) -> str:
     """Full name of a table of the house that holds the table as it was."""
-    _bq_stage.create_house(clients)
+    _bq_datasets.create_house(clients)
     copy = clients.address.house(f"restore__{table.replace('.', '__')}__{uuid4().hex[:12]}")
     columns = ", ".join(f"`{field.name}`" for field in stored.schema)
     by = _bq_schema.partition_of(stored)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from ray_backfill.errors import TableNotFoundError, WarehouseError
-from ray_backfill.warehouse import _bq_read, _bq_stage, _objects
+from ray_backfill.warehouse import _bq_datasets, _bq_read, _bq_stage, _objects
 from ray_backfill.warehouse._bq_errors import ATTEMPTS, HTTP_SECONDS, pause, reason_of, tried
 from ray_backfill.warehouse._bq_schema import literal
 
@@ -135,7 +135,7 @@ def _send(clients: Clients, key: str, generation: str, start: int, data: bytes) 
 def _create(clients: Clients) -> None:
     from google.cloud.bigquery import SchemaField, Table, TimePartitioning
 
-    _bq_stage.create_house(clients)
+    _bq_datasets.create_house(clients)
     kinds = {"key": "STRING", "generation": "STRING", "start": "INTEGER", "data": "BYTES"}
     fields = [SchemaField(name, kind, "REQUIRED") for name, kind in kinds.items()]
     table = Table(_full(clients), [*fields, SchemaField("put_at", "TIMESTAMP", "REQUIRED")])

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from ray_backfill.contract import Column, Kind, Table
 from ray_backfill.errors import DataError, WarehouseError
-from ray_backfill.warehouse import _bq_schema
+from ray_backfill.warehouse import _bq_datasets, _bq_schema
 from ray_backfill.warehouse._bq_errors import (
     ATTEMPTS,
     HTTP_SECONDS,
@@ -34,7 +34,6 @@ __all__ = [
     "StreamLostError",
     "append",
     "arrow_rows",
-    "create_house",
     "create_staging",
     "staging_name",
     "write",
@@ -61,28 +60,13 @@ def staging_name(table: str, run_id: str) -> str:
     return f"stage__{table.replace('.', '__')}__{run_id.replace('-', '_')}"
 
 
-def create_house(clients: Clients) -> None:
-    """Create the dataset of staging tables and journals where it is absent."""
-    from google.cloud.bigquery import Dataset
-
-    house = Dataset(f"{clients.address.project}.{clients.address.staging}")
-    house.location = clients.address.location
-    house.description = "Staging tables, journals and reports of ray-backfill."
-    tried(
-        f"Creating the dataset {house.dataset_id}",
-        lambda: clients.rest.create_dataset(
-            house, exists_ok=True, retry=None, timeout=HTTP_SECONDS
-        ),
-    )
-
-
 def create_staging(clients: Clients, table: Table, run_id: str) -> str:
     """Create the run's staging table where it is absent; gives its full name.
 
     All columns may be NULL there, it is partitioned by the same dates, and it deletes itself
     after a day.
     """
-    create_house(clients)
+    _bq_datasets.create_house(clients)
     columns = [*table.columns, Column(TAG, Kind.STRING)]
     full = clients.address.house(staging_name(table.name, run_id))
     resource = _bq_schema.table_resource(full, Table(table.name, tuple(columns)))

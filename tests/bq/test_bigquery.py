@@ -281,6 +281,29 @@ def test_planning_and_publishing_take_one_job_a_table_and_one_a_commit(bigquery:
     assert bq(bigquery).tally.jobs - before == 1 + commits
 
 
+# -- partitions ----------------------------------------------------------------------------------
+def test_metadata_is_trusted_until_rows_without_a_date_are_there(
+    bigquery: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Equal tokens for what did not change; rows that were streamed just now make them all new."""
+    local = _bq_settings.clients(_bq_settings.parse(bigquery.house.uri))
+    clients, tally = replace(local, local=False), bq(bigquery).tally
+    one, other = (_bq_catalogue.partitions(clients, bigquery.sales, tally) for _ in range(2))
+    assert [(p.day, p.rows) for p in one] == [(day, 5) for day in DAYS]
+    assert one == other
+    real = _bq_jobs.rows
+
+    def streaming(clients: object, sql: str, doing: str, **more: object) -> list[object]:
+        found = real(clients, sql, doing, **more)  # type: ignore[arg-type]
+        unsorted = {"partition_id": "__UNPARTITIONED__", "total_rows": 3}
+        return [*found, unsorted] if "INFORMATION_SCHEMA" in sql else found
+
+    monkeypatch.setattr(_bq_jobs, "rows", streaming)
+    one, other = (_bq_catalogue.partitions(clients, bigquery.sales, tally) for _ in range(2))
+    assert [(p.day, p.rows) for p in one] == [(day, 5) for day in DAYS]
+    assert not {p.token for p in one} & {p.token for p in other}
+
+
 # -- views ---------------------------------------------------------------------------------------
 def test_a_view_is_read_by_one_query(bigquery: Place) -> None:
     """The same rows; what it will cost is not known before."""
