@@ -47,7 +47,7 @@ def show(results: dict[str, Any]) -> None:
     for data in results["data"]:
         _show_data(data)
     for reason in results["skipped"]:
-        table(f"Skipped: {reason}", [""], [])
+        Console(highlight=False, soft_wrap=True).print(f"Skipped: {reason}")
 
 
 def _show_data(data: dict[str, Any]) -> None:

@@ -175,13 +175,7 @@ def injuries(
 ) -> pd.DataFrame:
     """The columns *Injuries* and `report_at`, one row per player of `people`."""
     listed, times = _latest_reports(day, games, people, tables)
-    means = history.groupby("player_lookup").agg(
-        points=("points", "mean"), minutes=("minutes", "mean"), games=("points", "size")
-    )
-    star = (means["games"] >= 5) & (
-        (means["points"] >= 18) | ((means["minutes"] >= 28) & (means["points"] >= 12))
-    )
-    stars = set(means.index[star])
+    stars = _stars(history)
     listed = listed.assign(
         questionable=listed["status"] == "questionable",
         probable=listed["status"] == "probable",
@@ -211,6 +205,17 @@ def injuries(
             "star_teammates_out": mates["star"],
         }
     )
+
+
+def _stars(history: pd.DataFrame) -> set[str]:
+    """Players who average 18 points, or 28 minutes with 12 points, over 5 games or more."""
+    means = history.groupby("player_lookup").agg(
+        points=("points", "mean"), minutes=("minutes", "mean"), games=("points", "size")
+    )
+    star = (means["games"] >= 5) & (
+        (means["points"] >= 18) | ((means["minutes"] >= 28) & (means["points"] >= 12))
+    )
+    return set(means.index[star])
 
 
 def _latest_reports(

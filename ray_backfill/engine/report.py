@@ -118,9 +118,12 @@ def save_report(warehouse: Warehouse, report: Report) -> None:
 
 
 def past_rate(warehouse: Warehouse, job: str) -> float | None:
-    """Expected rows a second of this job's newest run that published; None without one."""
+    """Rows a second of this job's newest run that published; None without one."""
     for key in sorted(warehouse.list_objects("reports/"), reverse=True)[:20]:
-        found: Mapping[str, Any] = json.loads(warehouse.get_object(key) or b"{}")
+        try:
+            found: Mapping[str, Any] = json.loads(warehouse.get_object(key) or b"{}")
+        except ValueError:
+            continue  # cut short: it says nothing
         if found.get("job") == job and found.get("rows") and found.get("compute_seconds"):
             return float(found["rows"]) / float(found["compute_seconds"])
     return None

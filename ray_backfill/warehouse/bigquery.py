@@ -172,7 +172,7 @@ class BigQuery:
         """Delete staging tables of ended runs; those that are left delete themselves."""
         clients, house = self._clients, self._address.staging
         ended = {_bq_stage.staging_name(table.name, run_id) for run_id in ended_runs}
-        listed = _bq_errors.tried(f"Listing {house}", lambda: _listed(clients, house), expected=())
+        listed = _bq_errors.tried(f"Listing {house}", lambda: _listed(clients, house))
         gone = [t for t in listed if t.table_id in ended and t.created and t.created < older_than]
         for entry in gone:
             _bq_errors.tried(
