@@ -3,13 +3,15 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_LAKE ?= demo-lake
+# The tests' BigQuery server: its libraries do not go together with ours.
+EMULATOR := .venv-emulator
 
 .PHONY: demo test lint lock bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/ray-backfill demo --warehouse $(DEMO_LAKE) --replace
 
-test: $(VENV)/.installed lint
+test: $(VENV)/.installed $(EMULATOR)/.installed lint
 	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.installed
@@ -27,6 +29,10 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
+# Where it cannot be made, the tests that need it are skipped, with the reason.
+$(EMULATOR)/.installed: tests/emulator-requirements.txt
+	-$(PYTHON) -m venv $(EMULATOR) && $(EMULATOR)/bin/pip install --quiet --requirement $< && touch $@
+
 # Resolve the newest versions that pyproject.toml allows, for every platform.
 lock: $(VENV)/.installed
 	$(BIN)/pip install --quiet uv
@@ -34,4 +40,4 @@ lock: $(VENV)/.installed
 		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) $(DEMO_LAKE)
+	rm -rf $(VENV) $(EMULATOR) $(DEMO_LAKE)

@@ -89,7 +89,7 @@ def engine_run(data: DataSet, mode: str, season: str | None = None) -> dict[str,
         "work": report["compute_seconds"],
         "stages": report["stages"],
         "driver_peak": ended.peak_bytes,
-        "worker_peak": report["peak_worker_bytes"],
+        "worker_peak": (ended.peak_bytes if mode == "no-parallel" else report["peak_worker_bytes"]),
     }
 
 
@@ -97,7 +97,7 @@ def plain_polars(data: DataSet, work: Path) -> dict[str, Any]:
     out = work / "plain"
     shutil.rmtree(out, ignore_errors=True)
     ended = run(module("benchmarks.plain_polars", data.lake, out))
-    return {"wall": ended.seconds, **ended.json()}
+    return {"wall": ended.seconds, "peak_bytes": ended.peak_bytes, **ended.json()}
 
 
 def pandas_pool(

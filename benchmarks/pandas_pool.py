@@ -13,10 +13,11 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import resource
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from benchmarks.process import peak_bytes
 
 if TYPE_CHECKING:
     from benchmarks.by_pandas.tables import Tables
@@ -44,7 +45,7 @@ def _date(day: str, out: str, by_groups: bool) -> tuple[int, int]:
     assert _TABLES is not None
     rows = context_of(pd.Timestamp(day), _TABLES, by_groups=by_groups)
     rows.to_parquet(Path(out) / f"{day}.parquet", compression="zstd", index=False)
-    return len(rows), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return len(rows), peak_bytes()
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.machine import PROJECT
 
-__all__ = ["Ended", "command", "module", "run"]
+__all__ = ["Ended", "command", "module", "peak_bytes", "run"]
 
 _LOOK = 0.02
 _PATIENCE = 3600
@@ -59,7 +59,7 @@ def run(program: Sequence[str], *, ok: Sequence[int] = (0,)) -> Ended:
             stdout, stderr = child.communicate(timeout=_LOOK)
             break
         except subprocess.TimeoutExpired:
-            peak = max(peak, _peak(child.pid))
+            peak = max(peak, peak_bytes(child.pid))
             if time.perf_counter() - began > _PATIENCE:
                 child.kill()
     seconds = time.perf_counter() - began
@@ -69,8 +69,11 @@ def run(program: Sequence[str], *, ok: Sequence[int] = (0,)) -> Ended:
     return Ended(seconds, peak, stdout)
 
 
-def _peak(pid: int) -> int:
-    """Largest resident size so far; 0 where /proc does not say."""
+def peak_bytes(pid: int | str = "self") -> int:
+    """Largest resident size of a process so far; 0 where /proc does not say.
+
+    Not `getrusage`: a child's begins with what its parent held when it started it.
+    """
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:

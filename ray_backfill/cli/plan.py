@@ -25,6 +25,7 @@ from ray_backfill.cli.select import (
 
 if TYPE_CHECKING:
     from ray_backfill.planner import Decision, Plan
+    from ray_backfill.warehouse._bq_cost import Cost
 
 app = typer.Typer()
 
@@ -62,12 +63,16 @@ def plan(
     found = make_plan(
         job, facts_of(house, loaded, option, selection), selection, workers or cores()
     )
+    price = getattr(house, "cost", None)
     if as_json:
-        console.json_out(plan_json(found, past_rate(house, job)))
+        shown = plan_json(found, past_rate(house, job))
+        console.json_out(shown | ({"cost": asdict(price(loaded, found))} if price else {}))
     elif dates_only:
         _print_dates(found, _listed(found, selection.select if select else (), bool(dates)))
     else:
         _print_plan(found, past_rate(house, job))
+        if price and found.spans:
+            _print_cost(price(loaded, found))
 
 
 def cores() -> int:
@@ -128,6 +133,21 @@ def _print_plan(plan: Plan, rate: float | None) -> None:
     seconds = _estimate(plan, rate)
     took = f"about {seconds:,.0f} s by past runs" if seconds else "no past run to judge by"
     console.note(f"To run: {len(plan.selected):,} dates, {rows:,} rows expected; {took}.")
+
+
+def _print_cost(cost: Cost) -> None:
+    console.table(
+        f"Cost at list prices of {cost.prices.as_of}",
+        ["input", "table", "bytes"],
+        [(i.name, i.table, "by query" if i.by_query else i.bytes) for i in cost.inputs],
+        right=["bytes"],
+    )
+    console.note(
+        f"About ${cost.dollars:.4f}: {cost.read_bytes:,} bytes read, {cost.staged_bytes:,} staged, "
+        f"{cost.merge_bytes:,} scanned by MERGE, in {cost.jobs} jobs."
+    )
+    for sentence in cost.notes:
+        console.note(f"{sentence}.")
 
 
 def _state_rows(plan: Plan) -> list[tuple[object, ...]]:

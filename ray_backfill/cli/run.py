@@ -197,6 +197,7 @@ def print_report(report: Report) -> None:
             *_some("blocked", report.blocked),
             *_some("not started", report.not_started),
             ("seconds", f"{report.seconds:.1f} ({_stages(report)})"),
+            *_bill(report),
             ("workers", f"{report.workers}, peak {report.peak_worker_bytes / 2**20:,.0f} MiB each"),
         ],
     )
@@ -215,6 +216,13 @@ def print_report(report: Report) -> None:
 
 def _some(label: str, found: Sequence[str] | dict[str, str]) -> list[tuple[str, str]]:
     return [(label, f"{len(found):,} dates")] if found else []
+
+
+def _bill(report: Report) -> list[tuple[str, str]]:
+    if not report.billed:
+        return []
+    bill = report.billed
+    return [("billed", f"{bill['jobs']} jobs, {bill['bytes']:,} bytes, ${bill['dollars']:.4f}")]
 
 
 def _stages(report: Report) -> str:

@@ -138,6 +138,8 @@ def _start(ray: Any, workers: int, address: str | None) -> None:
         # Workers import jobs from wherever this process does.
         "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),  # noqa: PTH109
     }
+    # A cluster that was started elsewhere has settings of its own.
+    env |= {name: value for name, value in os.environ.items() if name.startswith("RAY_BACKFILL_")}
     quiet: dict[str, Any] = {
         "namespace": NAMESPACE,
         "runtime_env": {"env_vars": env},

@@ -46,6 +46,8 @@ class Report:
     cancelled: bool = False
     exit_code: int = 0
     verdict: str = ""
+    billed: dict[str, Any] = field(default_factory=dict)
+    """Of a warehouse that bills: jobs, bytes and dollars of planning and publishing."""
 
     def count_unmatched(self, counts: Counter[tuple[str, str, str]]) -> None:
         """Sum up input rows that matched nothing, most first."""

@@ -45,8 +45,10 @@ class RunOptions:
 
 
 def new_run_id() -> str:
-    """Sortable by time, unique by its tail: `20261122T190501-3f9a2c`."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    """Sortable by time, unique by its tail: `20261122T190501123-3f9a2c`."""
+    now = datetime.now(UTC)
+    # To the millisecond: of two runs in one second the later has to sort behind the earlier.
+    return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}-{secrets.token_hex(3)}"
 
 
 def execute(
@@ -82,6 +84,8 @@ def execute(
         except BackfillError as error:
             driver.abort(error.exit_code, str(error))
             raise
+        if bill := getattr(warehouse, "billed", None):
+            report.billed = bill()
         save_report(warehouse, report)
         warehouse.sweep(
             job.table,
