@@ -49,7 +49,7 @@ def of_data(data: DataSet, settings: Settings) -> dict[str, Any]:
         "plan": _medians([r["plan"] for r in rounds]),
         "runs": runs,
         "plain_polars": _medians([r["plain"] for r in rounds]),
-        "pandas": _pandas(data, settings),
+        "pandas": {style: _numbers(rounds, style) for style in rounds[0]["pandas"]},
     }
     if data.seasons > 1:
         found["memory"] = _memory(data, settings, runs)
@@ -67,15 +67,16 @@ def _round(data: DataSet, settings: Settings, number: int) -> dict[str, Any]:
     if plain["dates"] != runs["no-parallel"]["dates"]:
         settings.say(f"note: the script wrote {plain['dates']} dates")
     settings.say(f"{told}: plan")
-    return {"plain": plain, "runs": runs, "plan": measures.plan_seconds(data)}
+    plan = measures.plan_seconds(data)
+    return {"plain": plain, "runs": runs, "plan": plan, "pandas": _pandas(data, settings, told)}
 
 
-def _pandas(data: DataSet, settings: Settings) -> dict[str, Any]:
-    """Both pandas scripts, once: their sample of dates is the repetition."""
+def _pandas(data: DataSet, settings: Settings, told: str) -> dict[str, Any]:
+    """Both pandas scripts, over the output of the last run."""
     days = sample_days(data, settings.days)
     found: dict[str, Any] = {}
     for style, by_groups in (("player by player", False), ("groupby", True)):
-        settings.say(f"{data.name}: pandas, {style}, {len(days)} dates")
+        settings.say(f"{told}: pandas, {style}, {len(days)} dates")
         found[style] = measures.pandas_pool(data, settings.work, days, by_groups=by_groups)
     return found
 
@@ -107,16 +108,28 @@ def _ratios(rounds: Sequence[dict[str, Any]], found: dict[str, Any]) -> dict[str
         )
     pandas = {
         style: {
-            mode: result["per_date"] / (run["wall"] / run["dates"])
-            for mode, run in found["runs"].items()
+            mode: median(_faster(r["pandas"][style], r["runs"][mode]) for r in rounds)
+            for mode in measures.MODES
         }
-        for style, result in found["pandas"].items()
+        for style in found["pandas"]
     }
     return {
         "against_plain": against,
         "overhead_per_date": overhead,
         "against_pandas": pandas,
     }
+
+
+def _numbers(rounds: Sequence[dict[str, Any]], style: str) -> dict[str, Any]:
+    """Medians of a pandas script; what it computed is the same in every round."""
+    results = [r["pandas"][style] for r in rounds]
+    numbers = [{k: v for k, v in one.items() if k != "same_work"} for one in results]
+    return {**_medians(numbers), "same_work": results[0]["same_work"]}
+
+
+def _faster(pandas: dict[str, Any], run: dict[str, Any]) -> float:
+    """How many times faster a date of the run is, its start and plan and Ray's start included."""
+    return float(pandas["per_date"] / (run["wall"] / run["dates"]))
 
 
 def _medians(results: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ray_backfill.errors import UsageError
 
-__all__ = ["code_version", "fingerprint_source"]
+__all__ = ["code_version", "fingerprint_source", "source_version"]
 
 _SCOPES = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
@@ -29,6 +29,24 @@ def code_version(modules: Sequence[str]) -> str:
         if spec is None or spec.origin is None:
             raise UsageError(f"The value module '{name}' of the job cannot be found.")
         whole.update(f"{name}={fingerprint_source(Path(spec.origin).read_text('utf-8'))};".encode())
+    return whole.hexdigest()
+
+
+def source_version(modules: Sequence[str]) -> str:
+    """Hash of every byte of the modules, and of those that stand beside them in their packages.
+
+    Wider than `code_version`: what a view shows and what a calendar says may come from any of
+    them, and a digest that was made by other code must not be trusted.
+    """
+    files: set[Path] = set()
+    for name in modules:
+        spec = find_spec(name)
+        if spec is not None and spec.origin is not None:
+            origin = Path(spec.origin)
+            files.update(origin.parent.glob("*.py") if "." in name else [origin])
+    whole = hashlib.blake2b(digest_size=8)
+    for path in sorted(files):
+        whole.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return whole.hexdigest()
 
 

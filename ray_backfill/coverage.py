@@ -66,11 +66,13 @@ def coverage_of(
 ) -> list[ColumnCoverage]:
     """Coverage of each column in each period that has rows or should have, in order."""
     present = set(rows[partition].unique().to_list())
+    # How many rows a blocked date would have is not known: as many as other dates have.
+    usual = round(rows.height / len(present)) if present else 0
     absent: dict[str, int] = {}
     for d in decisions:
         if d.day not in present and (d.state in _DUE or d.state == DateState.BLOCKED):
             key = period_of(d.day, by)
-            absent[key] = absent.get(key, 0) + d.expected_rows
+            absent[key] = absent.get(key, 0) + (d.expected_rows or usual or 1)
     label = pl.col(partition).dt.strftime("%Y-%m" if by == "month" else "%Y-%m-%d")
     frames = {
         str(key[0]): frame

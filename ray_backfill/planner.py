@@ -44,7 +44,10 @@ _MOST_ROWS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What the output says of one of its dates. `mixed`: its rows do not agree."""
+    """What the output says of one of its dates.
+
+    `mixed`: its rows do not agree. `unreadable`: why its rows cannot be read, where they cannot.
+    """
 
     fingerprint: str
     code_version: str
@@ -52,6 +55,7 @@ class Stamp:
     rows: int
     computed_at: datetime | None = None
     mixed: bool = False
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,8 @@ class Plan:
     selected: tuple[Decision, ...]
     spans: tuple[Span, ...]
     seasons: tuple[Season, ...]
+    attempts: Mapping[date, Attempt]
+    """How the last attempt ended at every date of the table that it did not publish."""
 
     @property
     def removals(self) -> tuple[date, ...]:
@@ -195,6 +201,8 @@ def _compare(
     """State, reason, changed views, and whether nothing but the code changed."""
     if stamp is None:
         return DateState.MISSING, "no output yet", (), False
+    if stamp.unreadable:
+        return DateState.STALE, f"its rows cannot be read: {stamp.unreadable}", (), False
     views = changed_views(stamp.fingerprint, fingerprint)
     reasons = []
     if views:
@@ -311,4 +319,5 @@ def make_plan(job: str, facts: Facts, selection: Selection, workers: int) -> Pla
         selected=tuple(selected),
         spans=make_spans(selected, workers),
         seasons=facts.calendar.seasons,
+        attempts=facts.attempts,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any, cast
 
@@ -83,3 +84,9 @@ def visible_files(house: Warehouse, table: str) -> set[str]:
 
     root = Path(house.uri.removeprefix("file://"))
     return set(DeltaTable(str(root / table.replace(".", "/"))).file_uris())
+
+
+def break_file(house: Warehouse, table: str, day: date) -> None:
+    """Overwrite the only file of a date with something that is no Parquet."""
+    (active,) = (uri for uri in visible_files(house, table) if f"={day}/" in uri)
+    Path(active.removeprefix("file://")).write_bytes(b"not Parquet")

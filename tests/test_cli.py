@@ -113,7 +113,8 @@ def test_too_many_dates_are_refused_with_the_command_that_goes_on(lake: Warehous
     refused = call(*arguments, "--max-dates", "10", warehouse=lake)
     assert refused.returncode == 3
     line = next(text for text in refused.stderr.split("run: ") if text.startswith("ray-backfill"))
-    goes_on = call(*line.split()[1:], "--no-parallel", warehouse=lake)
+    assert f"-w {lake.uri}" in line
+    goes_on = call(*line.split()[1:], "--no-parallel")
     assert goes_on.returncode == 0
     assert content(lake)["day"].max() == max(d for d in DAYS if str(d) <= "2025-02-10")
 
@@ -133,6 +134,9 @@ def test_too_many_dates_are_refused_with_the_command_that_goes_on(lake: Warehous
         (("run", ROLLING, "--no-parallel", "--workers", "2"), "--no-parallel works in this"),
         (("coverage", ROLLING, "--column", "nope"), "has no column 'nope'"),
         (("coverage", ROLLING, "--column", "mean", "--by", "week"), "--by takes month or date"),
+        (("plan", ROLLING, "--dates", ","), "--dates is given and empty"),
+        (("plan", ROLLING, "--select", ""), "--select is given and empty"),
+        (("plan", ROLLING, "--start-date", ""), "'' is not a date"),
         (("watch", "no-such-run"), "There is no run 'no-such-run'"),
         (("describe", "nothing"), "There is no table 'nothing'"),
     ],
@@ -159,6 +163,40 @@ def test_an_empty_warehouse_is_refused_with_what_to_load(tmp_path: Path) -> None
     done = call("plan", ROLLING, "-w", str(tmp_path / "none"))
     assert done.returncode == 3
     assert "ray-backfill load shop.sales" in done.stderr
+
+
+def test_an_address_where_no_ray_is_ends_at_once(lake: Warehouse) -> None:
+    """Nothing listens there: refused in a sentence, and the lease is free again."""
+    done = call("run", ROLLING, "--address", "127.0.0.1:9", warehouse=lake)
+    assert done.returncode == 3
+    assert "No Ray cluster answers at 127.0.0.1:9" in done.stderr
+    assert call("run", ROLLING, "--no-parallel", warehouse=lake).returncode == 0
+
+
+def test_a_file_is_no_warehouse(tmp_path: Path) -> None:
+    """A path that is a file is a wrong command, not an empty lake."""
+    path = tmp_path / "file"
+    path.write_text("")
+    done = call("tables", "-w", str(path))
+    assert done.returncode == 2
+    assert "is a file" in done.stderr
+
+
+def test_watch_and_status_know_a_run_that_died(lake: Warehouse, tmp_path: Path) -> None:
+    """A killed driver writes no end: its lease tells that it is gone."""
+    gate = tmp_path / "gate"
+    arguments = ["run", ROLLING, "-w", lake.uri, "--no-parallel", "-o", f"wait_for={gate}"]
+    with subprocess.Popen([SCRIPT, *arguments], env=environment()) as running:
+        waiting = threading.Event()
+        while not Path(f"{gate}.here").exists():
+            assert running.poll() is None
+            waiting.wait(0.02)
+        assert "running" in call_json("status", warehouse=lake)["runs"][0]["state"]
+        running.kill()
+    done = call("watch", warehouse=lake)
+    assert done.returncode == 1
+    assert "died before its end" in done.stderr
+    assert "died" in call_json("status", warehouse=lake)["runs"][0]["state"]
 
 
 def test_coverage_shows_what_a_count_hides(lake: Warehouse) -> None:

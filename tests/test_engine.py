@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,7 +21,7 @@ from ray_backfill.job import DateState, Input
 from ray_backfill.planner import Selection
 from ray_backfill.warehouse import Warehouse, open_warehouse
 from tests.conftest import DAYS, sales
-from tests.engine import INLINE, content, on_ray, output, planned, ran
+from tests.engine import INLINE, ROLLING, break_file, content, on_ray, output, planned, ran
 from tests.rolling_job import SALES
 
 
@@ -180,7 +182,7 @@ def test_a_quarantined_date_is_tried_again_when_its_input_changes(lake: Warehous
     assert report.quarantined == {str(bad): "1 means are negative"}
     for _ in range(2):
         again = ran(lake)
-        assert (again.exit_code, again.planned, list(again.known_bad)) == (0, 0, [str(bad)])
+        assert (again.exit_code, again.planned, list(again.known_bad)) == (1, 0, [str(bad)])
     assert [d.day for d in planned(lake, selection=Selection(select=("failed",))).selected] == [bad]
     _rebuild(lake, sales())
     fixed = ran(lake)
@@ -188,12 +190,84 @@ def test_a_quarantined_date_is_tried_again_when_its_input_changes(lake: Warehous
     assert set(fixed.published) == {str(bad + timedelta(n)) for n in range(3)}
 
 
-def test_strict_makes_a_listed_date_an_error(lake: Warehouse) -> None:
-    """`--strict` turns dates that are skipped as known bad into exit code 1."""
-    negative = pl.DataFrame([(DAYS[9], "x", -5)], schema=dict(SALES.schema()), orient="row")
+def test_a_run_of_other_dates_forgets_no_failure(lake: Warehouse) -> None:
+    """Failed and quarantined dates outside of a run's range keep their last attempt."""
+    bad, poisoned = DAYS[9], DAYS[17]
+    negative = pl.DataFrame([(bad, "x", -5)], schema=dict(SALES.schema()), orient="row")
     lake.append(SALES, negative.to_arrow())
+    ran(lake, [f"raise_on={poisoned}"], Selection(start=DAYS[8], end=DAYS[20]))
+    for dates in ((DAYS[30],), (DAYS[31],)):
+        ran(lake, [f"raise_on={poisoned}"], Selection(dates=dates))
+    plan = planned(lake, [f"raise_on={poisoned}"])
+    attempts = {d.day: d.attempt.outcome for d in plan.decisions if d.attempt}
+    assert attempts == {bad: "quarantined", poisoned: "failed"}
+    assert {d.day for d in plan.decisions if d.known_bad} == {bad}
+
+
+def test_options_of_a_single_date_do_not_become_those_of_the_table(lake: Warehouse) -> None:
+    """The remembered options are those of most dates."""
     ran(lake)
-    assert ran(lake, how=replace(INLINE, strict=True)).exit_code == 1
+    ran(lake, ["quarantine_on=2030-01-01"], Selection(dates=(DAYS[3],), select=("all",)))
+    assert [d.day for d in planned(lake).selected] == [DAYS[3]]
+
+
+def test_an_output_file_that_cannot_be_read_is_replaced(lake: Warehouse) -> None:
+    """A broken file of the output makes its date stale, and a run puts it right."""
+    ran(lake)
+    truth = content(lake)
+    break_file(lake, "shop.means", DAYS[11])
+    for key in lake.list_objects("cache/"):
+        lake.put_object(key, b"")
+    (found,) = planned(lake).selected
+    assert (found.day, found.state) == (DAYS[11], DateState.STALE)
+    assert "cannot be read" in found.reason
+    assert ran(lake).exit_code == 0
+    assert content(lake).equals(truth)
+
+
+def test_an_input_file_that_cannot_be_read_stops_its_dates_alone(lake: Warehouse) -> None:
+    """The dates whose window holds the broken file fail by name, all others are published."""
+    ran(lake)
+    broken = DAYS[20]
+    break_file(lake, "shop.sales", broken)
+    touched = {broken + timedelta(n) for n in range(3)} & set(DAYS)
+    report = ran(lake, selection=Selection(select=("all",)))
+    assert (report.exit_code, set(report.failed)) == (1, {str(day) for day in touched})
+    assert len(report.published) == len(DAYS) - len(touched)
+    assert str(broken) in report.failed[str(broken)]
+
+
+def test_digests_of_other_code_are_not_trusted(tmp_path: Path) -> None:
+    """An edit of any module beside the value modules makes the cache start anew."""
+    package = tmp_path / "somejobs"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "values.py").write_text("X = 1\n")
+    (package / "views.py").write_text("Y = 1\n")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from ray_backfill.code_version "
+    code += "import code_version, source_version; m = ['somejobs.values']; "
+    code += "print(code_version(m), source_version(m))"
+
+    def versions() -> list[str]:
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        return done.stdout.decode().split()
+
+    before = versions()
+    (package / "views.py").write_text("Y = 2\n")
+    after = versions()
+    assert after[0] == before[0]
+    assert after[1] != before[1]
+
+
+def test_a_broken_report_or_journal_stops_nothing(lake: Warehouse) -> None:
+    """What only informs may be cut short: plans and runs go on."""
+    ran(lake, selection=Selection(dates=(DAYS[0],)))
+    lake.put_object("reports/99999999T000000000-ffffff.json", b'{"job": "roll')
+    lake.put_object("runs/99999999T000000000-ffffff.ndjson", b'[1,2]\n{"event":"ru')
+    from ray_backfill.engine.report import past_rate
+
+    assert past_rate(lake, ROLLING) is not None
+    assert ran(lake).exit_code == 0
 
 
 def test_verify_stamps_equal_dates_anew(lake: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,6 +304,27 @@ def test_verify_computes_when_the_sample_differs(
     values = as_dict(content(lake))
     truth = expected(sales().rows())
     assert values == {key: mean and mean * 2 for key, mean in truth.items()}
+
+
+def test_verify_of_code_that_raises_names_the_date(
+    lake: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error in the sample means that all are computed, and the bad date is found as ever."""
+    ran(lake)
+    monkeypatch.setattr("ray_backfill.engine.survey.code_version", lambda modules: "newer")
+    from tests import rolling_job
+
+    real = rolling_job._one
+
+    def raising(frame: pl.DataFrame, day: date) -> pl.DataFrame:
+        if day == DAYS[0]:
+            raise ValueError("new code")
+        return real(frame, day)
+
+    monkeypatch.setattr(rolling_job, "_one", raising)
+    report = ran(lake, how=replace(INLINE, verify=2))
+    assert report.failed == {str(DAYS[0]): "ValueError: new code"}
+    assert len(report.published) == len(DAYS) - 1
 
 
 # -- Ray ---------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from jobs.raw_tables import (
 from ray_backfill.contract import Table
 from ray_backfill.planner import Selection
 from ray_backfill.warehouse import Warehouse, open_warehouse
-from tests.engine import content, on_ray, output, ran
+from tests.engine import break_file, content, on_ray, output, ran
 from tests.league import PLAYER_CONTEXT, SMALL, fill, late, plan_of, touched
 
 
@@ -223,6 +223,18 @@ def test_a_blocked_date_is_named_and_never_computed(league: Warehouse) -> None:
     assert blocked
     assert all("no box scores" in reason for reason in blocked.values())
     assert not set(blocked) & set(due(league))
+
+
+def test_a_broken_file_of_lines_stops_its_date_alone(league: Warehouse) -> None:
+    """Without any cache the plan goes on around the file, and a run names it and its date."""
+    day = sorted(due(league))[40]
+    break_file(league, GAME_LINES.name, day)
+    for key in league.list_objects("cache/"):
+        league.put_object(key, b"")
+    assert touched(plan_of(league)) == {day: "changed: game_lines"}
+    report = ran(league, how=PLAYER_CONTEXT)
+    assert (report.exit_code, list(report.failed)) == (1, [str(day)])
+    assert "cannot be read" in report.failed[str(day)]
 
 
 def test_rows_that_disagree_quarantine_their_date_alone(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def coverage(
     if by not in ("month", "date"):
         raise UsageError(f"--by takes month or date, not '{by}'.")
     job = _job_of(table)
-    columns = _columns(job, column)
+    columns = _columns(job, [part for text in column for part in text.split(",") if part])
     house = open_warehouse(warehouse)
     selection = selection_of(season, start_date, end_date)
     facts = facts_of(house, job, None, selection)
@@ -181,7 +181,8 @@ def _json(dates: Sequence[DateCoverage]) -> list[dict[str, Any]]:
 def _judge(found: Sequence[ColumnCoverage], fail_under: float | None) -> None:
     if fail_under is None:
         return
-    low = [c for c in found if (c.pct_expected if c.pct_expected is not None else 0) < fail_under]
+    # By the counts: a rounded 100.0 may hide a NULL.
+    low = [c for c in found if 100 * c.non_null < fail_under * c.expected or not c.expected]
     if low or not found:
         worst = min(low, key=lambda c: c.pct_expected or 0.0) if low else None
         where = (

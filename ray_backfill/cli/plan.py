@@ -128,7 +128,9 @@ def _print_plan(plan: Plan, rate: float | None) -> None:
         )
     rows = sum(d.expected_rows for d in plan.selected)
     if not plan.selected:
-        console.note("Nothing to do.")
+        blocked = plan.counts()["blocked"]
+        waits = f" {blocked} blocked dates wait for what they lack." if blocked else ""
+        console.note(f"Nothing to do.{waits}")
         return
     seconds = _estimate(plan, rate)
     took = f"about {seconds:,.0f} s by past runs" if seconds else "no past run to judge by"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from ray_backfill.engine.driver import Driver, Switch
     from ray_backfill.engine.report import Report
     from ray_backfill.engine.runs import RunOptions
-    from ray_backfill.planner import Plan, Selection
+    from ray_backfill.planner import Plan
 
 app = typer.Typer()
 
@@ -99,7 +101,7 @@ def run(
     loaded, house = load_job(job), open_warehouse(warehouse)
     count = 1 if no_parallel else workers or cores()
     plan = make_plan(job, facts_of(house, loaded, option, selection), selection, count)
-    _refuse_too_many(plan, selection, max_dates)
+    _refuse_too_many(plan, max_dates)
     options = RunOptions(
         job=job,
         workers=count,
@@ -119,32 +121,27 @@ def run(
     raise typer.Exit(report.exit_code)
 
 
-def _refuse_too_many(plan: Plan, selection: Selection, most: int) -> None:
+def _refuse_too_many(plan: Plan, most: int) -> None:
     count = len(plan.selected)
     if count <= most:
         return
     first, last = plan.selected[0].day, plan.selected[-1].day
     raise RefusedError(
         f"{count:,} dates are planned ({first} … {last}), more than --max-dates {most}.",
-        hint="If that is what you mean, run: "
-        f"ray-backfill run {plan.job} {_typed(selection)}--max-dates {count}",
+        hint=f"If that is what you mean, run: {_again(count)}",
     )
 
 
-def _typed(selection: Selection) -> str:
-    """The selection as it would be typed."""
-    from datetime import timedelta
-
-    parts = [f"--season {name}" for name in selection.seasons]
-    if selection.start:
-        parts.append(f"--start-date {selection.start}")
-    if selection.end:
-        parts.append(f"--end-date {selection.end - timedelta(1)}")
-    if selection.dates:
-        parts.append(f"--dates {','.join(map(str, selection.dates))}")
-    if selection.select != ("missing", "stale"):
-        parts.append(f"--select {','.join(selection.select)}")
-    return "".join(f"{part} " for part in parts)
+def _again(count: int) -> str:
+    """The command as it was typed, with enough dates allowed."""
+    typed = iter(sys.argv[1:])
+    kept = []
+    for part in typed:
+        if part == "--max-dates":
+            next(typed, None)
+        elif not part.startswith("--max-dates="):
+            kept.append(part)
+    return shlex.join(["ray-backfill", *kept, "--max-dates", str(count)])
 
 
 def carry_out(house: Any, job: Any, plan: Plan, options: RunOptions, *, quiet: bool) -> Report:

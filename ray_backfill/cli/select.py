@@ -70,8 +70,11 @@ def selection_of(
     """The selection of the usual options; raises `UsageError` for what cannot be meant."""
     from ray_backfill.planner import SELECTIONS, Selection
 
-    first = parse_date(start) if start else None
-    last = parse_date(end) if end else None
+    first = parse_date(start) if start is not None else None
+    last = parse_date(end) if end is not None else None
+    for name, given in (("--dates", dates), ("--select", select)):
+        if given and not _split(given):
+            raise UsageError(f"{name} is given and empty.", hint="Leave it out, or say what.")
     if first and last and first > last:
         raise UsageError(
             f"The range is empty: {first} is after {last}.",

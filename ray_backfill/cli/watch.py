@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from ray_backfill.warehouse import Warehouse
 
 app = typer.Typer()
+
+_LOOKS = 10
+"""Polls of a run's progress for each look at its lease."""
 
 
 @app.command()
@@ -32,7 +36,7 @@ def status(
     house = open_warehouse(warehouse)
     ids = run_ids(house)[-limit:][::-1]
     journals = {run_id: read_journal(house, run_id) for run_id in ids}
-    rows = [_status_row(fold(events), events) for events in journals.values() if events]
+    rows = [_status_row(house, fold(events), events) for events in journals.values() if events]
     if as_json:
         console.json_out({"runs": rows})
         return
@@ -50,13 +54,15 @@ def status(
         console.note(f"The newest run found: {listed}.")
 
 
-def _status_row(progress: Progress, events: list[dict[str, Any]]) -> dict[str, Any]:
+def _status_row(
+    house: Warehouse, progress: Progress, events: list[dict[str, Any]]
+) -> dict[str, Any]:
     started = time.gmtime(progress.started or 0)
     return {
         "run": progress.run_id,
         "job": progress.job,
         "started": time.strftime("%Y-%m-%d %H:%M:%S", started),
-        "state": _state(progress, events),
+        "state": _state(house, progress, events),
         "planned": len(progress.planned),
         "published": len(progress.published),
         "rows": progress.rows,
@@ -64,10 +70,12 @@ def _status_row(progress: Progress, events: list[dict[str, Any]]) -> dict[str, A
     }
 
 
-def _state(progress: Progress, events: list[dict[str, Any]]) -> str:
-    if progress.ended is None:
-        return "running, or ended without a last line"
-    return f"exit {progress.exit_code}: {events[-1].get('verdict', '')}"
+def _state(house: Warehouse, progress: Progress, events: list[dict[str, Any]]) -> str:
+    if progress.ended is not None:
+        return f"exit {progress.exit_code}: {events[-1].get('verdict', '')}"
+    if house.lease_holder(progress.table) == progress.run_id:
+        return "running"
+    return "died; the next run goes on"
 
 
 @app.command()
@@ -87,20 +95,34 @@ def watch(
     from ray_backfill.cli.display import shown
     from ray_backfill.warehouse import open_warehouse
 
-    source = _source(open_warehouse(warehouse), run, address)
+    house = open_warehouse(warehouse)
+    source = _source(house, run, address)
     progress = source()
     if as_json:
         console.json_out(asdict(progress))
         return
     if not once:
         with shown(progress, quiet=False):
-            while progress.ended is None:
-                time.sleep(0.5)
-                _copy(source(), progress)
+            _follow(house, source, progress)
     _print_end(progress)
+    if progress.ended is None and not once:
+        console.note("It died before its end; `ray-backfill run` goes on with what is left.")
+        raise typer.Exit(1)
 
 
-def _source(house: Warehouse, run: str | None, address: str | None) -> Any:
+def _follow(house: Warehouse, source: Callable[[], Progress], progress: Progress) -> None:
+    """Until the run ends, or holds its table no more: a killed one never writes its end."""
+    looks = 0
+    while progress.ended is None:
+        alive = looks % _LOOKS or house.lease_holder(progress.table) == progress.run_id
+        _copy(source(), progress)
+        if not alive:
+            return
+        looks += 1
+        time.sleep(0.5)
+
+
+def _source(house: Warehouse, run: str | None, address: str | None) -> Callable[[], Progress]:
     """A function that gives the run's progress: from its actor, or from its journal."""
     from ray_backfill.engine.journal import read_journal, run_ids
     from ray_backfill.engine.progress import fold
@@ -117,7 +139,7 @@ def _source(house: Warehouse, run: str | None, address: str | None) -> Any:
 
         asked = connect_progress(run_id, address)
         if asked is not None:
-            return asked
+            return lambda: asked() or fold(read_journal(house, run_id))
         console.note("The run has no progress actor there any more; reading its journal.")
     return lambda: fold(read_journal(house, run_id))
 

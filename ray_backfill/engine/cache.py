@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
 
 from ray_backfill.calendar import Season
+from ray_backfill.errors import WarehouseError
 from ray_backfill.job import Calendar, DateState, Day
 from ray_backfill.planner import Stamp
 from ray_backfill.warehouse import Warehouse
@@ -50,7 +52,9 @@ class Cache:
         if self._changed:
             self._data["header"] = self._header
             text = json.dumps(self._data, separators=(",", ":"))
-            self._warehouse.put_object(self._key, zlib.compress(text.encode(), 1))
+            # A lake that may only be read can be planned all the same, from its tables.
+            with suppress(WarehouseError, OSError):
+                self._warehouse.put_object(self._key, zlib.compress(text.encode(), 1))
 
     # -- view digests ----------------------------------------------------------------------
     def lacking(
@@ -67,14 +71,20 @@ class Cache:
         tokens: Mapping[date | None, str],
         fresh: Sequence[date | None],
         found: Mapping[date | None, str],
+        *,
+        keep: bool = True,
     ) -> dict[date | None, str]:
-        """Digests of all dates: cached ones, and `found` for those that are fresh."""
+        """Digests of all dates: cached ones, and `found` for those that are fresh.
+
+        `keep=False`: found ones are given back and not kept.
+        """
         known = self._view(season, view)
-        if fresh:
+        anew = {str(day): [tokens[day], found.get(day)] for day in fresh}
+        if anew and keep:
             self._changed = True
-        for day in fresh:
-            known[str(day)] = [tokens[day], found.get(day)]
-        digests = {day: known[str(day)][1] for day in tokens}
+            known.update(anew)
+        merged = known | anew
+        digests = {day: merged[str(day)][1] for day in tokens}
         return {day: digest for day, digest in digests.items() if digest is not None}
 
     def _view(self, season: str, view: str) -> dict[str, Any]:

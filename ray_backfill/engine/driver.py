@@ -90,10 +90,10 @@ class Driver:
                 self._plan, self._settings.run_id, self._job.output.name, self._settings.workers
             )
         )
-        for decision in self._plan.decisions:
-            if decision.known_bad and decision.attempt:
-                line = attempt_event(decision.day, decision.attempt)
-                self.emit({**line, "carried": True})
+        # All of them: the next plan reads the newest journal alone, whatever its range was.
+        for day, attempt in self._plan.attempts.items():
+            self.emit({**attempt_event(day, attempt), "carried": True})
+        self._journal.flush()
         removals = self._plan.removals
         if removals:
             self._warehouse.publish(self._job.table, [], remove=removals, lease=self._lease())
@@ -109,6 +109,7 @@ class Driver:
             self._submit(executor)
             for event in executor.stages():
                 self.progress.apply(event)
+                self._journal.add(event)
             for outcome in executor.wait(self._patience()):
                 self._take(outcome)
         self.report.compute_seconds += time.monotonic() - began
@@ -133,11 +134,10 @@ class Driver:
         self._journal.flush()
 
     def emit(self, event: Mapping[str, Any]) -> None:
-        """Fold an event in, and write it where others see it. Stages are not worth a line."""
+        """Fold an event in, and write it where others see it."""
         stamped = {"at": time.time(), **event}
         self.progress.apply(stamped)
-        if stamped["event"] != "stage":
-            self._journal.add(stamped)
+        self._journal.add(stamped)
         if self._executor is not None:
             self._executor.observe(stamped)
 

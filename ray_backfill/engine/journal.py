@@ -75,9 +75,11 @@ def read_journal(warehouse: Warehouse, run_id: str) -> list[dict[str, Any]]:
     events = []
     for line in (data or b"").splitlines():
         try:
-            events.append(json.loads(line))
+            event = json.loads(line)
         except ValueError:
             continue
+        if isinstance(event, dict) and "event" in event:
+            events.append(event)
     return events
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 from ray_backfill.engine.executor import Outcome
 from ray_backfill.engine.progress import Progress
 from ray_backfill.engine.task import Handover, Task
+from ray_backfill.errors import RefusedError
 
 __all__ = ["NAMESPACE", "RayExecutor", "actor_name"]
 
@@ -149,25 +151,52 @@ def _start(ray: Any, workers: int, address: str | None) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if address:
-        ray.init(address=address, **quiet)
+        _probe(address)
+        try:
+            ray.init(address=address, **quiet)
+        except (ConnectionError, RuntimeError) as error:
+            raise RefusedError(
+                f"The Ray cluster at {address} cannot be used: {str(error).splitlines()[0]}",
+                hint="`ray status --address …` shows whether it is up; a cluster that asks for a "
+                "token needs RAY_AUTH_MODE=token and RAY_AUTH_TOKEN.",
+            ) from error
     else:
         ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
 
 
-def connect_progress(run_id: str, address: str) -> Any:
+def _probe(address: str) -> None:
+    """Whether anything listens at `host:port`: Ray itself would wait for many minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise RefusedError(
+            f"No Ray cluster answers at {address}: {error}.",
+            hint="Give the address that `ray start --head` printed, or leave --address out to "
+            "start a local one.",
+        ) from error
+
+
+def connect_progress(run_id: str, address: str) -> Callable[[], Progress | None] | None:
     """A function that asks the run's progress actor; None where there is no such actor.
 
     A run without `--address` started a Ray of its own, which `auto` finds on its machine.
     """
     import ray
 
+    _probe(address)
     try:
         ray.init(address=address, namespace=NAMESPACE, logging_level=logging.ERROR)
         actor = ray.get_actor(actor_name(run_id), namespace=NAMESPACE)
     except (ValueError, ConnectionError):
         return None
 
-    def ask() -> Progress:
-        return cast(Progress, ray.get(actor.snapshot.remote()))
+    def ask() -> Progress | None:
+        try:
+            return cast(Progress, ray.get(actor.snapshot.remote()))
+        except ray.exceptions.RayError:
+            return None  # it ended with its run
 
     return ask

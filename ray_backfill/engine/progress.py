@@ -9,7 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Progress", "fold"]
+__all__ = ["WORKING", "Progress", "fold"]
+
+WORKING = "working"
+"""The phase of a run in which its workers are there."""
 
 
 @dataclass
@@ -33,6 +36,8 @@ class Progress:
     retries: dict[str, str] = field(default_factory=dict)
     workers: int = 1
     phase: str = ""
+    worked_from: float | None = None
+    """When the workers were there: what came before says nothing of their speed."""
     first_published: float | None = None
     last_event: float = 0.0
 
@@ -51,6 +56,8 @@ class Progress:
 
     def _on_phase(self, event: Mapping[str, Any]) -> None:
         self.phase = event["phase"]
+        if self.phase == WORKING:
+            self.worked_from = event["at"]
 
     def _on_stage(self, event: Mapping[str, Any]) -> None:
         span = self.spans.setdefault(event["span"], {"attempt": 0, "stage": "", "done": False})
@@ -94,19 +101,19 @@ class Progress:
         return [(name, s["stage"]) for name, s in sorted(self.spans.items()) if not s["done"]]
 
     def rows_per_second(self, now: float) -> float | None:
-        if self.started is None or self.first_published is None:
+        if self.worked_from is None or self.first_published is None:
             return None
-        return self.rows / max(1e-9, (self.ended or now) - self.started)
+        return self.rows / max(1e-9, (self.ended or now) - self.worked_from)
 
     def eta_seconds(self, now: float) -> float | None:
         """Seconds left, by the rows that finished spans took; None while that is not known."""
         finished = any(span["done"] for span in self.spans.values())
-        if not finished or self.started is None or not self.rows:
+        if not finished or self.worked_from is None or not self.rows:
             return None
         settled = self.published.keys() | self.problems.keys()
         left = sum(rows for day, rows in self.planned.items() if day not in settled)
         worked = sum(self.planned.get(day, 0) for day in settled)
-        return (now - self.started) * left / worked if worked else None
+        return (now - self.worked_from) * left / worked if worked else None
 
 
 def fold(events: Iterable[Mapping[str, Any]]) -> Progress:

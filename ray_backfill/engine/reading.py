@@ -42,7 +42,10 @@ def read_inputs(
 
 
 def read_frame(
-    warehouse: Warehouse, source: Input, columns: Sequence[str], dates: DateRange | None
+    warehouse: Warehouse,
+    source: Input,
+    columns: Sequence[str],
+    dates: DateRange | Sequence[date] | None,
 ) -> pl.DataFrame:
     """One input as a frame with exactly these columns in contract dtypes."""
     try:

@@ -14,6 +14,9 @@ from ray_backfill.warehouse import Warehouse
 __all__ = ["Report", "new_report", "past_rate", "save_report"]
 
 
+_JUDGED_RUNS = 10
+
+
 @dataclass
 class Report:
     """Kept as JSON under `reports/<run>.json`; days are ISO text."""
@@ -60,37 +63,31 @@ class Report:
 
     def settle(self, strict: bool) -> None:
         """Set exit code and the one-sentence verdict from what happened."""
-        bad = len(self.failed) + len(self.quarantined)
-        listed = len(self.blocked) + len(self.known_bad)
+        done = f"{len(self.published)} of {self.planned} dates published"
         if self.cancelled:
-            self.exit_code, self.verdict = (
-                130,
-                (
-                    f"cancelled: {len(self.published)} of {self.planned} dates were published, "
-                    f"{len(self.not_started)} were not started; the same command goes on"
-                ),
+            self.exit_code = 130
+            self.verdict = (
+                f"cancelled: {done}, {len(self.not_started)} were not; "
+                f"`ray-backfill run {self.job}` goes on with what is missing or stale"
             )
-        elif bad:
-            self.exit_code, self.verdict = (
-                1,
-                (
-                    f"{len(self.failed)} failed, {len(self.quarantined)} quarantined, "
-                    f"{len(self.published)} of {self.planned} dates published"
-                ),
-            )
+        elif self.failed or self.quarantined or self.known_bad:
+            self.exit_code = 1
+            parts = [f"{len(self.failed)} failed, {len(self.quarantined)} quarantined, {done}"]
+            if self.known_bad:
+                parts.append(
+                    f"{len(self.known_bad)} quarantined before on the same inputs: they wait for "
+                    "other data, or for --select failed"
+                )
+            self.verdict = "; ".join(parts)
         elif self.blocked and not any(self.states.get(s) for s in ("missing", "stale", "complete")):
             self.exit_code, self.verdict = 3, f"all {len(self.blocked)} dates are blocked"
         else:
-            done = (
+            self.exit_code = 1 if strict and self.blocked else 0
+            self.verdict = (
                 f"all {self.planned} planned dates published" if self.planned else "nothing to do"
             )
-            self.exit_code, self.verdict = 0, done
-        if listed and self.exit_code == 0:
-            self.verdict += f"; {len(self.blocked)} blocked"
-            if self.known_bad:
-                self.verdict += f", {len(self.known_bad)} quarantined before on the same inputs"
-            if strict:
-                self.exit_code = 1
+            if self.blocked:
+                self.verdict += f"; {len(self.blocked)} blocked"
 
 
 def new_report(plan: Plan, run_id: str, table: str, warehouse: str, workers: int) -> Report:
@@ -120,12 +117,23 @@ def save_report(warehouse: Warehouse, report: Report) -> None:
 
 
 def past_rate(warehouse: Warehouse, job: str) -> float | None:
-    """Rows a second of this job's newest run that published; None without one."""
-    for key in sorted(warehouse.list_objects("reports/"), reverse=True)[:20]:
-        try:
-            found: Mapping[str, Any] = json.loads(warehouse.get_object(key) or b"{}")
-        except ValueError:
-            continue  # cut short: it says nothing
+    """Rows a second over this job's last few runs that published; None without one.
+
+    Taken together, so that a run of one date weighs no more than its rows.
+    """
+    rows = seconds = 0.0
+    for key in sorted(warehouse.list_objects("reports/"), reverse=True)[:_JUDGED_RUNS]:
+        found = _loaded(warehouse.get_object(key))
         if found.get("job") == job and found.get("rows") and found.get("compute_seconds"):
-            return float(found["rows"]) / float(found["compute_seconds"])
-    return None
+            rows += float(found["rows"])
+            seconds += float(found["compute_seconds"])
+    return rows / seconds if seconds else None
+
+
+def _loaded(data: bytes | None) -> Mapping[str, Any]:
+    """A kept report; empty where it was cut short, as it only feeds an estimate."""
+    try:
+        found = json.loads(data or b"{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -12,8 +12,10 @@ import polars as pl
 
 from ray_backfill.engine.driver import Driver, Settings, Switch
 from ray_backfill.engine.executor import Executor, InlineExecutor
+from ray_backfill.engine.failures import describe
 from ray_backfill.engine.journal import ended_runs
 from ray_backfill.engine.lease import HeldLease
+from ray_backfill.engine.progress import WORKING
 from ray_backfill.engine.reading import read_inputs
 from ray_backfill.engine.report import Report, save_report
 from ray_backfill.engine.worker import compute_span
@@ -84,6 +86,9 @@ def execute(
         except BackfillError as error:
             driver.abort(error.exit_code, str(error))
             raise
+        except Exception as error:
+            driver.abort(1, f"ended by {describe(error)}")
+            raise
         if bill := getattr(warehouse, "billed", None):
             report.billed = bill()
         save_report(warehouse, report)
@@ -106,6 +111,7 @@ def _work(
     executor = _executor(options, driver)
     try:
         driver.attach(executor)
+        driver.emit({"event": "phase", "phase": WORKING})
         driver.run(executor, restamp)
         return driver.finish(options.strict)
     except BaseException:
@@ -139,8 +145,11 @@ def _unchanged(warehouse: Warehouse, job: Job, plan: Plan, decision: Decision) -
     season = next(s for s in plan.seasons if s.name == decision.season)
     context = Context(plan.seasons, season, from_json(job, plan.job_options))
     days = [decision.day]
-    frames = read_inputs(warehouse, job, days, plan.seasons)
-    computed = compute_span(job, frames, days, context)
+    try:
+        frames = read_inputs(warehouse, job, days, plan.seasons)
+        computed = compute_span(job, frames, days, context)
+    except Exception:  # noqa: BLE001 - whatever it is, the run meets it again and names its date
+        return False
     return not computed.quarantined and _same(job, computed.rows, _stored(warehouse, job, days))
 
 

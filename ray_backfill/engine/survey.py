@@ -6,6 +6,7 @@ The cache may be lost at any time: metadata saves a reading, it never decides.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -14,12 +15,12 @@ from typing import Any, cast
 import polars as pl
 
 from ray_backfill.calendar import DateRange, Season, hull
-from ray_backfill.code_version import code_version
+from ray_backfill.code_version import code_version, source_version
 from ray_backfill.digest import text_digest
 from ray_backfill.engine.cache import Cache
 from ray_backfill.engine.journal import last_attempts
 from ray_backfill.engine.reading import extent, read_frame
-from ray_backfill.errors import RefusedError, TableNotFoundError
+from ray_backfill.errors import RefusedError, TableNotFoundError, WarehouseError
 from ray_backfill.fingerprint import fingerprints, view_digests
 from ray_backfill.job import Calendar, Context, DateState, Frames, Input, Job, View
 from ray_backfill.options import from_json, to_json
@@ -27,6 +28,9 @@ from ray_backfill.planner import Facts, Stamp
 from ray_backfill.warehouse import Warehouse
 
 __all__ = ["survey"]
+
+UNREADABLE = "unreadable"
+"""The digest of a date whose file cannot be read: it differs from every other."""
 
 _Tokens = Mapping[str, Mapping[date | None, str]]
 """Input name -> partition -> token of its metadata."""
@@ -40,7 +44,7 @@ def survey(
 ) -> Facts:
     """Everything that a plan is made of.
 
-    `options` turns the remembered option set (that of the newest row of the output) into the
+    `options` turns the remembered option set (that of most dates of the output) into the
     one to use. Only the inputs of `wanted` seasons are looked at, and of these only where a date
     has something to compare with, rows or a failed attempt: other dates have no fingerprint,
     as a missing date is due whatever its inputs are.
@@ -50,7 +54,7 @@ def survey(
     chosen = options(_remembered(job, stamps)) if options else _remembered(job, stamps)
     version = code_version(job.modules)
     tokens = {i.name: _tokens(warehouse, i) for i in job.inputs}
-    cache = Cache.load(warehouse, job.name, f"{version}/{to_json(chosen)}")
+    cache = Cache.load(warehouse, job.name, f"{_source(job)}/{to_json(chosen)}")
     calendar = _calendar(warehouse, job, tokens, chosen, cache)
     attempts = last_attempts(warehouse, job.output.name)
     known = stamps.keys() | {day for day, attempt in attempts.items() if attempt.kind == "data"}
@@ -69,6 +73,13 @@ def survey(
         code_version=version,
         job_options=to_json(chosen),
     )
+
+
+def _source(job: Job) -> str:
+    """All code that a calendar or a digest can come from: the job's packages and the engine."""
+    shown = {view.rows.__module__ for view in job.views} | {job.calendar.__module__}
+    engine = ("ray_backfill.digest", "ray_backfill.engine.survey")
+    return source_version([*job.modules, *shown, *engine])
 
 
 def _tokens(warehouse: Warehouse, source: Input) -> dict[date | None, str]:
@@ -125,13 +136,19 @@ def _season_prints(
         view.name: cache.lacking(context.season.name, view.name, views[view.name].by_date)
         for view in job.views
     }
-    frames = _frames(warehouse, job, days, context.seasons, lacking)
+    frames, broken = _frames(warehouse, job, days, context.seasons, lacking)
     digests: dict[str, Mapping[date | None, str]] = {}
     for view in job.views:
         fresh = lacking[view.name]
         found = view_digests(job, view, frames, context) if fresh else {}
+        bad = {day for name in view.inputs for day in broken.get(name, ())}
         digests[view.name] = cache.update(
-            context.season.name, view.name, views[view.name].by_date, fresh, found
+            context.season.name,
+            view.name,
+            views[view.name].by_date,
+            fresh,
+            {**found, **dict.fromkeys(bad, UNREADABLE)},
+            keep=not bad,
         )
     return fingerprints(job, digests, days, context.seasons)
 
@@ -186,12 +203,14 @@ def _frames(
     days: Sequence[date],
     seasons: Sequence[Season],
     lacking: Mapping[str, Sequence[date | None]],
-) -> Frames:
+) -> tuple[Frames, Mapping[str, Sequence[date]]]:
     """Frames of the inputs of the views that lack digests; others come empty.
 
-    An input that only local views ask for is read on the lacking dates alone.
+    An input that only local views ask for is read on the lacking dates alone. Beside them, the
+    dates of each input that cannot be read: a plan names them, and goes on with the others.
     """
     frames: dict[str, pl.DataFrame] = {}
+    broken: dict[str, Sequence[date]] = {}
     for source in job.inputs:
         asking = [v for v in job.views if source.name in v.inputs and lacking[v.name]]
         if not asking:
@@ -200,8 +219,32 @@ def _frames(
         dates: Any = extent(source, days, seasons)
         if dates is not None and all(v.local for v in asking):
             dates = sorted({d for v in asking for d in lacking[v.name] if d is not None})
-        frames[source.name] = read_frame(warehouse, source, source.columns, dates)
-    return frames
+        try:
+            frames[source.name] = read_frame(warehouse, source, source.columns, dates)
+        except WarehouseError:
+            if dates is None:
+                raise
+            frames[source.name], broken[source.name] = _readable(warehouse, source, dates)
+    return frames, broken
+
+
+def _readable(
+    warehouse: Warehouse, source: Input, dates: DateRange | Sequence[date]
+) -> tuple[pl.DataFrame, list[date]]:
+    """What can be read of an input, date by date, and the dates that cannot."""
+    parts, broken = [source.table.empty().select(source.columns)], []
+    held = [p.day for p in warehouse.partitions(source.table) if p.day is not None]
+    for day in (day for day in held if day in dates):
+        try:
+            parts.append(read_frame(warehouse, source, source.columns, [day]))
+        except WarehouseError:
+            broken.append(day)
+    if not broken:
+        raise WarehouseError(
+            f"{source.table.name} could be read date by date, but not as a whole.",
+            hint="Try again; if it stays so, its files change while they are read.",
+        )
+    return pl.concat(parts), broken
 
 
 def _stamps(warehouse: Warehouse, job: Job) -> dict[date, Stamp]:
@@ -214,12 +257,30 @@ def _stamps(warehouse: Warehouse, job: Job) -> dict[date, Stamp]:
     cache = Cache.load(warehouse, f"{job.name}-stamps", "1")
     known, lacking = cache.stamps({cast(date, p.day): p.token for p in listed if p.rows})
     if lacking:
-        columns = [cast(str, table.partition), "input_fingerprint", "code_version", "job_options"]
-        rows = warehouse.read(table, [*columns, "computed_at"], lacking)
-        known |= _grouped(cast(pl.DataFrame, pl.from_arrow(rows)), columns)
-        cache.put_stamps(known)
+        try:
+            known |= _read_stamps(warehouse, job, lacking)
+        except WarehouseError:
+            known |= _stamps_by_date(warehouse, job, lacking)
+        cache.put_stamps({day: stamp for day, stamp in known.items() if not stamp.unreadable})
         cache.save()
     return known
+
+
+def _read_stamps(warehouse: Warehouse, job: Job, days: Sequence[date]) -> dict[date, Stamp]:
+    columns = [cast(str, job.output.partition), "input_fingerprint", "code_version", "job_options"]
+    rows = warehouse.read(job.table, [*columns, "computed_at"], days)
+    return _grouped(cast(pl.DataFrame, pl.from_arrow(rows)), columns)
+
+
+def _stamps_by_date(warehouse: Warehouse, job: Job, days: Sequence[date]) -> dict[date, Stamp]:
+    """Date by date, so that one broken file leaves the others as they are."""
+    found: dict[date, Stamp] = {}
+    for day in days:
+        try:
+            found |= _read_stamps(warehouse, job, [day])
+        except WarehouseError as error:
+            found[day] = Stamp("", "", "", 0, unreadable=error.message)
+    return found
 
 
 def _grouped(rows: pl.DataFrame, columns: Sequence[str]) -> dict[date, Stamp]:
@@ -234,7 +295,8 @@ def _grouped(rows: pl.DataFrame, columns: Sequence[str]) -> dict[date, Stamp]:
 
 
 def _remembered(job: Job, stamps: Mapping[date, Stamp]) -> Any:
-    dated = [s for s in stamps.values() if s.computed_at is not None]
-    if not dated:
+    """The options that most dates carry: a run of one date with others does not change them."""
+    counts = Counter(s.job_options for s in stamps.values() if not s.unreadable)
+    if not counts:
         return job.options()
-    return from_json(job, max(dated, key=lambda s: s.computed_at.timestamp()).job_options)  # type: ignore[union-attr]
+    return from_json(job, max(counts, key=lambda text: (counts[text], text)))

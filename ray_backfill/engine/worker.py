@@ -155,6 +155,7 @@ class _Clock:
                 "span": self._task.span,
                 "attempt": self._task.attempt,
                 "stage": stage,
+                "at": time.time(),
             }
         )
         began = time.perf_counter()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ray_backfill.errors import UsageError
 from ray_backfill.warehouse.protocol import Warehouse
 
@@ -11,7 +13,7 @@ __all__ = ["Warehouse", "open_warehouse"]
 def open_warehouse(uri: str) -> Warehouse:
     """The warehouse of a path or URL: a folder, an object store with Delta tables, BigQuery.
 
-    Raises `UsageError` for a scheme that is not known.
+    Raises `UsageError` for a scheme that is not known, and for a path that is a file.
     """
     from ray_backfill.warehouse.lake import SCHEMES, Lake
 
@@ -26,4 +28,7 @@ def open_warehouse(uri: str) -> Warehouse:
             f"'{uri}' is not a warehouse that this version knows.",
             hint=f"Give a path, or a URL beginning with one of: {', '.join(known)}.",
         )
+    local = Path(uri.removeprefix("file://"))
+    if scheme == "file" and local.exists() and not local.is_dir():
+        raise UsageError(f"{local} is a file; a lake is a folder.", hint="Give the folder.")
     return Lake(uri)

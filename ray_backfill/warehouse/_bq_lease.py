@@ -14,7 +14,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from ray_backfill.errors import LeaseHeldError, LeaseLostError, WarehouseError
+from ray_backfill.errors import (
+    LeaseHeldError,
+    LeaseLostError,
+    TableNotFoundError,
+    WarehouseError,
+)
 from ray_backfill.warehouse import _process
 from ray_backfill.warehouse._bq_errors import HTTP_SECONDS, tried
 from ray_backfill.warehouse._bq_read import stored_table
@@ -72,6 +77,15 @@ def _free(held: Mapping[str, str]) -> bool:
 def _run_name(label: str) -> str:
     """A run's id as it was before it became a label."""
     return label.replace("t", "T", 1) if re.match(r"\d{8}t\d{6,}-", label) else label
+
+
+def holder(clients: Clients, table: str) -> str | None:
+    """The run that the labels name, while it is neither released, expired nor dead."""
+    try:
+        held = dict(stored_table(clients, table).labels)
+    except TableNotFoundError:
+        return None
+    return None if _free(held) else _run_name(held[_RUN])
 
 
 def _held_error(table: str, held: Mapping[str, str]) -> LeaseHeldError:

@@ -16,7 +16,7 @@ from ray_backfill.errors import LeaseHeldError, LeaseLostError
 from ray_backfill.warehouse import _objects, _process
 from ray_backfill.warehouse.protocol import Lease
 
-__all__ = ["acquire", "check", "now", "release", "renew"]
+__all__ = ["acquire", "check", "holder", "now", "release", "renew"]
 
 
 def now() -> datetime:
@@ -54,6 +54,13 @@ def _free(held: dict[str, Any] | None) -> bool:
     if held is None or held.get("released") or _process.is_dead(held):
         return True
     return "expires_at" in held and datetime.fromisoformat(held["expires_at"]) <= now()
+
+
+def holder(uri: str, table: str) -> str | None:
+    """The run of the newest epoch, while it is neither released, expired nor dead."""
+    newest = (_epochs(uri, table) or [0])[-1]
+    held = _load(uri, table, newest) if newest else None
+    return None if held is None or _free(held) else str(held.get("run_id", "?"))
 
 
 def _held_error(table: str, held: dict[str, Any]) -> LeaseHeldError:

@@ -221,6 +221,9 @@ class BigQuery:
     def renew_lease(self, lease: Lease, *, seconds: int) -> Lease:
         return _bq_lease.renew(self._clients, lease, seconds=seconds)
 
+    def lease_holder(self, table: str) -> str | None:
+        return _bq_lease.holder(self._clients, table)
+
     def release_lease(self, lease: Lease) -> None:
         """Let the next run in, and delete what this one had staged."""
         clients = self._clients

@@ -250,6 +250,10 @@ class Lake:
         with _objects.translated(f"Releasing the lease on {lease.table}"):
             _lease.release(self._uri, lease)
 
+    def lease_holder(self, table: str) -> str | None:
+        with _objects.translated(f"Looking at the lease on {table}"):
+            return _lease.holder(self._uri, table)
+
     # -- small objects ---------------------------------------------------------------------
     def put_object(self, key: str, data: bytes) -> None:
         path = _objects.object_key(key)

@@ -159,6 +159,9 @@ class Warehouse(Protocol):
 
     def release_lease(self, lease: Lease) -> None: ...
 
+    def lease_holder(self, table: str) -> str | None:
+        """The run that holds the table now; None where nobody does, or nobody alive."""
+
     # -- small objects ---------------------------------------------------------------------
     def put_object(self, key: str, data: bytes) -> None: ...
 
