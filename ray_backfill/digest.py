@@ -8,14 +8,14 @@ its lengths and its UTF-8, so that no two different sets of rows share an encodi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import accumulate, pairwise
 
 import polars as pl
 import pyarrow as pa
 
-__all__ = ["NOTHING", "combine", "partition_digests", "text_digest"]
+__all__ = ["NOTHING", "Running", "partition_digests", "text_digest"]
 
 NOTHING = "none"
 """The digest of a window without rows."""
@@ -94,7 +94,22 @@ def _pieces(column: pl.Series, width: int, bounds: Sequence[int]) -> list[memory
     return [data[low * width : high * width] for low, high in pairwise(bounds)]
 
 
-def combine(digests: Iterable[tuple[date, str]]) -> str:
-    """One digest of the digests of many dates; `NOTHING` for none."""
-    parts = [f"{day}={digest}" for day, digest in sorted(digests)]
-    return text_digest(";".join(parts)) if parts else NOTHING
+class Running:
+    """One digest of the digests of many dates, `date=digest;date=digest`, `NOTHING` for none.
+
+    Windows that grow are hashed from where the last one ended.
+    """
+
+    def __init__(self) -> None:
+        self._days: Sequence[date] = ()
+        self._hash = hashlib.blake2b(digest_size=8)
+
+    def combined(self, days: Sequence[date], digests: Mapping[date | None, str]) -> str:
+        """The digest of these days (in order) of `digests`."""
+        done = len(self._days)
+        if list(days[:done]) != list(self._days):
+            done, self._hash = 0, hashlib.blake2b(digest_size=8)
+        for at, day in enumerate(days[done:], done):
+            self._hash.update(f"{';' if at else ''}{day}={digests[day]}".encode())
+        self._days = days
+        return self._hash.copy().hexdigest() if days else NOTHING

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 from ray_backfill.calendar import DateRange, Season
-from ray_backfill.digest import NOTHING, combine, partition_digests
+from ray_backfill.digest import NOTHING, Running, partition_digests
 from ray_backfill.job import Context, Frames, Job, View
 
 __all__ = ["Digests", "changed_views", "fingerprints", "view_digests"]
@@ -31,6 +31,7 @@ def fingerprints(
         found = digests[view.name]
         listed = sorted(day for day in found if day is not None)
         seen: dict[DateRange, str] = {}
+        running = Running()
         for day in days:
             bounds = view.window.bounds(day, seasons)
             if bounds is None:
@@ -39,7 +40,7 @@ def fingerprints(
                 digest = seen[bounds]
             else:
                 inside = listed[bisect_left(listed, bounds.start) : bisect_left(listed, bounds.end)]
-                digest = seen[bounds] = combine((d, found[d]) for d in inside)
+                digest = seen[bounds] = running.combined(inside, found)
             parts[day].append(f"{view.name}={digest}")
     return {day: ";".join(texts) for day, texts in parts.items()}
 

@@ -46,14 +46,17 @@ def quarantine(job: Job, rows: pl.DataFrame, days: Mapping[date, Day]) -> dict[d
     assert partition is not None
     by_day = {key[0]: frame for key, frame in rows.partition_by(partition, as_dict=True).items()}
     empty = job.output.empty()
-    found = {day: _first_problem(job, by_day.get(day, empty), days[day]) for day in days}
+    # The contract is looked at once for all rows, and date by date only where it is broken.
+    suspect = _broken_contract(job, rows) is not None
+    found = {
+        day: _first_problem(job, by_day.get(day, empty), days[day], suspect=suspect) for day in days
+    }
     return {day: reason for day, reason in found.items() if reason is not None}
 
 
-def _first_problem(job: Job, rows: pl.DataFrame, day: Day) -> str | None:
+def _broken_contract(job: Job, rows: pl.DataFrame) -> str | None:
+    """A NULL where there must be none, or a key that stands twice; the key holds the date."""
     table = job.output
-    if rows.is_empty():
-        return f"no rows were computed; {day.expected_rows} were expected"
     for column in table.columns:
         if not column.nullable and rows[column.name].null_count():
             return f"{rows[column.name].null_count()} rows of {column.name} are NULL"
@@ -61,6 +64,15 @@ def _first_problem(job: Job, rows: pl.DataFrame, day: Day) -> str | None:
         twice = rows.filter(pl.struct(table.key).is_duplicated())
         if not twice.is_empty():
             return f"the key {table.key} is not unique, as in {twice.select(table.key).row(0)}"
+    return None
+
+
+def _first_problem(job: Job, rows: pl.DataFrame, day: Day, *, suspect: bool) -> str | None:
+    if rows.is_empty():
+        return f"no rows were computed; {day.expected_rows} were expected"
+    broken = _broken_contract(job, rows) if suspect else None
+    if broken is not None:
+        return broken
     for gate in job.gates:
         reason = gate(rows, day)
         if reason is not None:

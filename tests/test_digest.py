@@ -9,7 +9,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ray_backfill.digest import NOTHING, combine, partition_digests
+from ray_backfill.digest import NOTHING, Running, partition_digests, text_digest
 
 DAY = date(2025, 11, 4)
 texts = st.none() | st.text(alphabet="ab:,~1é\n", max_size=4)
@@ -95,8 +95,20 @@ def test_the_digest_is_stable_across_machines_and_versions() -> None:
 
 def test_a_window_without_rows_has_a_digest_of_its_own() -> None:
     """Nothing differs from something, and dates are told apart."""
-    assert combine([]) == NOTHING
-    assert combine([(DAY, "a")]) != combine([(date(2025, 11, 5), "a")]) != NOTHING
-    assert combine([(DAY, "a"), (date(2025, 11, 5), "b")]) == combine(
-        [(date(2025, 11, 5), "b"), (DAY, "a")]
-    )
+    other = date(2025, 11, 5)
+    assert Running().combined([], {}) == NOTHING
+    one = Running().combined([DAY], {DAY: "a"})
+    assert one not in (NOTHING, Running().combined([other], {other: "a"}))
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=12))
+def test_running_windows_equal_their_combined_digests(windows: list[tuple[int, int]]) -> None:
+    """However windows grow, shrink or move, the running digest is that of their days."""
+    days = [date(2025, 1, 1 + n) for n in range(31)]
+    digests: dict[date | None, str] = {day: f"d{day.day}" for day in days}
+    running = Running()
+    for low, high in windows:
+        inside = days[low:high]
+        parts = [f"{day}={digests[day]}" for day in inside]
+        whole = text_digest(";".join(parts)) if parts else NOTHING
+        assert running.combined(inside, digests) == whole

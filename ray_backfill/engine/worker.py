@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import islice
+from pathlib import Path
 from typing import Any, cast
 
 import polars as pl
@@ -136,8 +136,15 @@ def _batches(days: Sequence[date], size: int) -> Iterator[tuple[date, ...]]:
 
 
 def _peak_bytes() -> int:
-    """Largest resident size of this process so far (Linux counts in KiB)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Largest resident size of this process so far; 0 where /proc does not tell it.
+
+    Not `ru_maxrss`: that begins with what the parent held when it started this process.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
 
 
 class _Clock:

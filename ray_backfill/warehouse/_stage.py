@@ -23,7 +23,7 @@ __all__ = ["SEPARATOR", "data_file", "safe", "stage"]
 SEPARATOR = "~"
 """Between run, task and a unique part in a file's name; never inside them."""
 
-_STATS_COLUMNS = 32  # as many as Delta writers keep statistics of
+_STATS_COLUMNS = 8  # the first ones: each commit reads the statistics of all files again
 _LONGEST = 64
 _SIMPLE = (Kind.STRING, Kind.INT, Kind.FLOAT, Kind.DATE, Kind.TIMESTAMP)
 
