@@ -125,7 +125,12 @@ def history(
         name,
         ["version", "at (UTC)", "operation", "detail"],
         [
-            (str(v.version), v.at, v.operation, ", ".join(f"{k}={d}" for k, d in v.detail.items()))
+            (
+                str(v.version),
+                v.at,
+                v.operation,
+                ", ".join(f"{k}={d}" for k, d in sorted(v.detail.items())),
+            )
             for v in versions
         ],
         right=["version"],
