@@ -1,4 +1,4 @@
-"""Which dates the job has, and what each is before any look at the output (domain.md §4)."""
+"""Which dates the job has, and what each is before any look at the output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The line cascade: which source and book is asked first, as data (domain.md §3)."""
+"""The line cascade: which source and book is asked first, as data."""
 
 from __future__ import annotations
 

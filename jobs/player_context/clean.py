@@ -1,4 +1,4 @@
-"""One row per key out of raw rows that repeat and disagree (domain.md §1, "Duplicates").
+"""One row per key out of raw rows that repeat and disagree.
 
 Identical rows count once; of rows that disagree the latest `processed_at` wins, NULL being the
 earliest. Rows that still disagree are ties: the value they disagree on is not known.

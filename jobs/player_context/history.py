@@ -1,9 +1,10 @@
 """Looking back from a date: rows of a table in order, and sums over the newest of them.
 
 A `Track` is a table sorted by who and date. A `Past` says, for each row that asks, how many rows
-of its `who` lie strictly before its date: everything about H, T and O of domain.md §5 is then a
-gather at a known position. Sums are differences of prefix sums of integers, so they are exact,
-and equal whatever the span of dates that is computed.
+of its `who` lie strictly before its date: everything about H (a player's played games), T and O
+(the games of his team and of its opponent) is then a gather at a known position. Sums are
+differences of prefix sums of integers, so they are exact, and equal whatever the span of dates
+that is computed.
 """
 
 from __future__ import annotations

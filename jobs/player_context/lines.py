@@ -1,4 +1,4 @@
-"""Current and opening line of every book, and their consensus (domain.md §3).
+"""Current and opening line of every book, and their consensus.
 
 Shared by player points and game lines. A candidate is a quoted line: the keys of what it is a
 line for (`by`), `book`, `line` (Float64), `at` (when it was seen; NULL: untimed) and `gap`

@@ -1,4 +1,4 @@
-"""Who gets a row (domain.md §4)."""
+"""Who gets a row."""
 
 from __future__ import annotations
 
