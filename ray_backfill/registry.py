@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -21,6 +22,7 @@ __all__ = [
     "find_table",
     "job_names",
     "load_job",
+    "named",
     "output_tables",
     "raw_tables",
 ]
@@ -93,10 +95,15 @@ def raw_tables() -> dict[str, Table]:
     return {name: table for name, table in sorted(found.items()) if name not in outputs}
 
 
+def named(name: str, tables: Mapping[str, Table]) -> list[Table]:
+    """The tables that a name means: by the full name, or by its last part."""
+    return [t for full, t in tables.items() if name in (full, full.partition(".")[2])]
+
+
 def find_table(name: str) -> Table:
     """A table by its full name or by its last part; raises `UsageError` listing those known."""
     known = raw_tables() | output_tables()
-    hits = [t for full, t in known.items() if name in (full, full.partition(".")[2])]
+    hits = named(name, known)
     if len(hits) != 1:
         raise UsageError(
             f"There is no table '{name}' that a job knows."

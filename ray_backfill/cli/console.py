@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ray_backfill.errors import BackfillError
 
-__all__ = ["as_json", "error", "json_out", "note", "stderr", "stdout", "table", "text_out"]
+__all__ = ["error", "json_out", "note", "stderr", "stdout", "table", "text_out"]
 
 
 def stdout() -> Console:
@@ -68,11 +68,6 @@ def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S")
     return str(value)
-
-
-def as_json(value: object) -> str:
-    """Compact, stable JSON; dates as ISO text."""
-    return json.dumps(value, default=_encode, ensure_ascii=False)
 
 
 def json_out(value: object) -> None:

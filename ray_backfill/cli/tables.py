@@ -67,14 +67,14 @@ def _headline(report: LoadReport) -> str:
 def _raw_table(name: str) -> Table:
     """A raw table's contract; raises `UsageError` for an output, or a name that is not known."""
     from ray_backfill.errors import UsageError
-    from ray_backfill.registry import output_tables, raw_tables
+    from ray_backfill.registry import named, output_tables, raw_tables
 
     raw = raw_tables()
-    hits = [t for full, t in raw.items() if name in (full, full.partition(".")[2])]
+    hits = named(name, raw)
     if len(hits) == 1:
         return hits[0]
     hint = f"Tables that can be loaded: {', '.join(sorted(raw)) or 'none'}."
-    if any(name in (full, full.partition(".")[2]) for full in output_tables()):
+    if named(name, output_tables()):
         raise UsageError(f"{name} is computed by a job; it is not loaded from files.", hint=hint)
     if hits:
         full = ", ".join(t.name for t in hits)

@@ -121,7 +121,6 @@ class Cache:
     # -- stamps ----------------------------------------------------------------------------
     def stamps(self, tokens: Mapping[date, str]) -> tuple[dict[date, Stamp], list[date]]:
         """Stamps of the partitions that are as they were, and the dates that must be read."""
-        self._tokens = tokens
         kept = self._data.get("stamps", {})
         known: dict[date, Stamp] = {}
         for day, token in tokens.items():
@@ -133,13 +132,13 @@ class Cache:
                 known[day] = Stamp(**fields)
         return known, [day for day in tokens if day not in known]
 
-    def put_stamps(self, stamps: Mapping[date, Stamp]) -> None:
+    def put_stamps(self, stamps: Mapping[date, Stamp], tokens: Mapping[date, str]) -> None:
         self._changed = True
         self._data["stamps"] = {
             str(day): {
                 **asdict(stamp),
                 "computed_at": stamp.computed_at.isoformat() if stamp.computed_at else None,
-                "token": self._tokens[day],
+                "token": tokens[day],
             }
             for day, stamp in stamps.items()
         }

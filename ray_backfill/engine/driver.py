@@ -77,6 +77,7 @@ class Driver:
         self._unmatched: Counter[tuple[str, str, str]] = Counter()
         self._executor: Executor | None = None
         self._computed_at = datetime.now(UTC)
+        self._header = run_event(plan, settings.run_id, job.output.name, settings.workers)
         self.progress = Progress()
         self.report = new_report(
             plan, settings.run_id, job.output.name, warehouse.uri, settings.workers
@@ -85,11 +86,7 @@ class Driver:
     # -- the run ---------------------------------------------------------------------------
     def begin(self) -> None:
         """Write the run's first lines, and empty the dates that belong to nothing any more."""
-        self.emit(
-            run_event(
-                self._plan, self._settings.run_id, self._job.output.name, self._settings.workers
-            )
-        )
+        self.emit(self._header)
         # All of them: the next plan reads the newest journal alone, whatever its range was.
         for day, attempt in self._plan.attempts.items():
             self.emit({**attempt_event(day, attempt), "carried": True})
@@ -145,17 +142,7 @@ class Driver:
         """Show events to an executor's watchers from now on, beginning with what the run is."""
         self._executor = executor
         if executor is not None:
-            executor.observe(
-                {
-                    "at": self.progress.started,
-                    **run_event(
-                        self._plan,
-                        self._settings.run_id,
-                        self._job.output.name,
-                        self._settings.workers,
-                    ),
-                }
-            )
+            executor.observe({"at": self.progress.started, **self._header})
 
     # -- queue -----------------------------------------------------------------------------
     def _busy(self) -> bool:

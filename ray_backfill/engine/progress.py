@@ -39,14 +39,12 @@ class Progress:
     worked_from: float | None = None
     """When the workers were there: what came before says nothing of their speed."""
     first_published: float | None = None
-    last_event: float = 0.0
 
     def apply(self, event: Mapping[str, Any]) -> None:
         """Take one event in; events of unknown kinds are left alone."""
         handler = getattr(self, f"_on_{event.get('event')}", None)
         if handler is not None:
             handler(event)
-        self.last_event = max(self.last_event, float(event.get("at") or 0.0))
 
     def _on_run(self, event: Mapping[str, Any]) -> None:
         self.run_id, self.job, self.table = event["run_id"], event["job"], event["table"]

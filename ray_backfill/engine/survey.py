@@ -16,6 +16,7 @@ import polars as pl
 
 from ray_backfill.calendar import DateRange, Season, hull
 from ray_backfill.code_version import code_version, source_version
+from ray_backfill.contract import Table
 from ray_backfill.digest import text_digest
 from ray_backfill.engine.cache import Cache
 from ray_backfill.engine.journal import last_attempts
@@ -53,7 +54,10 @@ def survey(
     stamps = _stamps(warehouse, job)
     chosen = options(_remembered(job, stamps)) if options else _remembered(job, stamps)
     version = code_version(job.modules)
-    tokens = {i.name: _tokens(warehouse, i) for i in job.inputs}
+    # Once a table: a job may read one table by several inputs.
+    tables = {i.table.name: i.table for i in job.inputs}
+    by_table = {name: _tokens(warehouse, table) for name, table in tables.items()}
+    tokens = {i.name: by_table[i.table.name] for i in job.inputs}
     cache = Cache.load(warehouse, job.name, f"{_source(job)}/{to_json(chosen)}")
     calendar = _calendar(warehouse, job, tokens, chosen, cache)
     attempts = last_attempts(warehouse, job.output.name)
@@ -82,9 +86,9 @@ def _source(job: Job) -> str:
     return source_version([*job.modules, *shown, *engine])
 
 
-def _tokens(warehouse: Warehouse, source: Input) -> dict[date | None, str]:
+def _tokens(warehouse: Warehouse, table: Table) -> dict[date | None, str]:
     try:
-        return {p.day: p.token for p in warehouse.partitions(source.table)}
+        return {p.day: p.token for p in warehouse.partitions(table)}
     except TableNotFoundError:
         return {}
 
@@ -131,9 +135,9 @@ def _season_prints(
     cache: Cache,
 ) -> dict[date, str]:
     """Fingerprints of one season's due days; reads only what the cache does not know."""
-    views = {v.name: _ViewTokens.of(job, v, days, context.seasons, tokens) for v in job.views}
+    views = {v.name: _view_tokens(job, v, days, context.seasons, tokens) for v in job.views}
     lacking = {
-        view.name: cache.lacking(context.season.name, view.name, views[view.name].by_date)
+        view.name: cache.lacking(context.season.name, view.name, views[view.name])
         for view in job.views
     }
     frames, broken = _frames(warehouse, job, days, context.seasons, lacking)
@@ -145,7 +149,7 @@ def _season_prints(
         digests[view.name] = cache.update(
             context.season.name,
             view.name,
-            views[view.name].by_date,
+            views[view.name],
             fresh,
             {**found, **dict.fromkeys(bad, UNREADABLE)},
             keep=not bad,
@@ -153,35 +157,19 @@ def _season_prints(
     return fingerprints(job, digests, days, context.seasons)
 
 
-class _ViewTokens:
+def _view_tokens(
+    job: Job, view: View, days: Sequence[date], seasons: Sequence[Season], tokens: _Tokens
+) -> dict[date | None, str]:
     """The cache keys of a view in one season: token by date; one token for all if not local."""
-
-    def __init__(self, by_date: Mapping[date | None, str]) -> None:
-        self.by_date = by_date
-
-    @classmethod
-    def of(
-        cls,
-        job: Job,
-        view: View,
-        days: Sequence[date],
-        seasons: Sequence[Season],
-        tokens: _Tokens,
-    ) -> _ViewTokens:
-        window = _hull_of(view, days, seasons)
-        inputs = [job.input(name) for name in view.inputs]
-        if window is None:
-            return cls(
-                {None: text_digest(repr([sorted(tokens[i.name].items(), key=str) for i in inputs]))}
-            )
-        if not view.local:
-            parts = [_within(tokens[i.name], extent(i, days, seasons)) for i in inputs]
-            whole = text_digest(repr(parts))
-            return cls(dict.fromkeys(window.days(), whole))
-        present = sorted(
-            {d for i in inputs for d in tokens[i.name] if d is not None and d in window}
-        )
-        return cls({d: "+".join(tokens[i.name].get(d, "-") for i in inputs) for d in present})
+    window = _hull_of(view, days, seasons)
+    inputs = [job.input(name) for name in view.inputs]
+    if window is None:
+        return {None: text_digest(repr([sorted(tokens[i.name].items(), key=str) for i in inputs]))}
+    if not view.local:
+        parts = [_within(tokens[i.name], extent(i, days, seasons)) for i in inputs]
+        return dict.fromkeys(window.days(), text_digest(repr(parts)))
+    present = sorted({d for i in inputs for d in tokens[i.name] if d is not None and d in window})
+    return {d: "+".join(tokens[i.name].get(d, "-") for i in inputs) for d in present}
 
 
 def _within(tokens: Mapping[date | None, str], dates: DateRange | None) -> list[tuple[str, str]]:
@@ -255,13 +243,15 @@ def _stamps(warehouse: Warehouse, job: Job) -> dict[date, Stamp]:
     except TableNotFoundError:
         return {}
     cache = Cache.load(warehouse, f"{job.name}-stamps", "1")
-    known, lacking = cache.stamps({cast(date, p.day): p.token for p in listed if p.rows})
+    tokens = {cast(date, p.day): p.token for p in listed if p.rows}
+    known, lacking = cache.stamps(tokens)
     if lacking:
         try:
             known |= _read_stamps(warehouse, job, lacking)
         except WarehouseError:
             known |= _stamps_by_date(warehouse, job, lacking)
-        cache.put_stamps({day: stamp for day, stamp in known.items() if not stamp.unreadable})
+        readable = {day: stamp for day, stamp in known.items() if not stamp.unreadable}
+        cache.put_stamps(readable, tokens)
         cache.save()
     return known
 

@@ -56,5 +56,4 @@ class Handover:
     unmatched: tuple[Unmatched, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Stage -> seconds: read, compute, stage. Whole-span stages come with the first handover."""
-    input_rows: int = 0
     peak_bytes: int = 0

@@ -39,7 +39,6 @@ def run_span(task: Task, emit: Emit) -> Iterator[Handover]:
     computed = clock.time("compute", lambda: compute_span(job, frames, task.dates, context))
     rows = _by_day(job, computed.rows)
     bad = {**quarantine(job, computed.rows, {d.day: d for d in task.days}), **computed.quarantined}
-    size = sum(frame.height for frame in frames.values())
     for days in _batches(task.dates, task.batch):
         good = [rows[day] for day in days if day not in bad]
         stamped = _stamped(job, pl.concat(good), prints, task) if good else None
@@ -56,10 +55,8 @@ def run_span(task: Task, emit: Emit) -> Iterator[Handover]:
             fingerprints={day: prints[day] for day in days},
             unmatched=tuple(u for u in computed.unmatched if u.day in set(days)),
             seconds=clock.spent(),
-            input_rows=size,
             peak_bytes=_peak_bytes(),
         )
-        size = 0
 
 
 def compute_span(job: Job, frames: Frames, days: Sequence[date], context: Context) -> Computed:
