@@ -53,7 +53,7 @@ class Cluster:
 
     def __init__(self, *, dashboard: bool = True, env: Mapping[str, str] | None = None) -> None:
         # Short: the names of Unix sockets are made of it.
-        self.temp = Path(tempfile.mkdtemp(prefix="rb-", dir="/tmp"))  # noqa: S108
+        self.temp = Path(tempfile.mkdtemp(prefix="rb-", dir="/tmp"))
         self.env = environment() | dict(env or {})
         self.nodes: list[Node] = []
         ports = free_ports(4)
