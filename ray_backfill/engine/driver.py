@@ -18,7 +18,7 @@ from ray_backfill.engine.failures import describe, kind_of
 from ray_backfill.engine.journal import Journal, attempt_event, run_event
 from ray_backfill.engine.progress import Progress
 from ray_backfill.engine.report import Report, new_report
-from ray_backfill.engine.task import Handover, Task
+from ray_backfill.engine.task import Emit, Handover, Task
 from ray_backfill.errors import LeaseLostError, WarehouseError
 from ray_backfill.job import Day, Job
 from ray_backfill.planner import Attempt, Decision, Plan, Span
@@ -79,6 +79,8 @@ class Driver:
         self._computed_at = datetime.now(UTC)
         self._header = run_event(plan, settings.run_id, job.output.name, settings.workers)
         self.progress = Progress()
+        self.watchers: list[Emit] = []
+        """Shown every event, those of workers too; a watcher does not raise."""
         self.report = new_report(
             plan, settings.run_id, job.output.name, warehouse.uri, settings.workers
         )
@@ -105,8 +107,7 @@ class Driver:
         while self._busy():
             self._submit(executor)
             for event in executor.stages():
-                self.progress.apply(event)
-                self._journal.add(event)
+                self._take_in(event)
             for outcome in executor.wait(self._patience()):
                 self._take(outcome)
         self.report.compute_seconds += time.monotonic() - began
@@ -133,10 +134,15 @@ class Driver:
     def emit(self, event: Mapping[str, Any]) -> None:
         """Fold an event in, and write it where others see it."""
         stamped = {"at": time.time(), **event}
-        self.progress.apply(stamped)
-        self._journal.add(stamped)
+        self._take_in(stamped)
         if self._executor is not None:
             self._executor.observe(stamped)
+
+    def _take_in(self, event: Mapping[str, Any]) -> None:
+        self.progress.apply(event)
+        self._journal.add(event)
+        for show in self.watchers:
+            show(event)
 
     def attach(self, executor: Executor | None) -> None:
         """Show events to an executor's watchers from now on, beginning with what the run is."""
