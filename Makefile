@@ -33,11 +33,15 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 $(EMULATOR)/.installed: tests/emulator-requirements.txt
 	-$(PYTHON) -m venv $(EMULATOR) && $(EMULATOR)/bin/pip install --quiet --requirement $< && touch $@
 
-# Resolve the newest versions that pyproject.toml allows, for every platform.
+# Resolve the newest versions that pyproject.toml allows, for every platform; of these, what the
+# nodes of a cluster need.
 lock: $(VENV)/.installed
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-emit-index-url \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra cluster --no-emit-index-url \
 		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra cluster --no-emit-index-url \
+		--generate-hashes --no-annotate --constraint requirements.lock \
+		--custom-compile-command "make lock" --output-file requirements-cluster.lock pyproject.toml
 
 clean:
 	rm -rf $(VENV) $(EMULATOR) $(DEMO_LAKE)
