@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from ray_backfill import names
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -55,6 +57,10 @@ class Column:
     optional: bool = False
     known_values: frozenset[str] = frozenset()
 
+    def __post_init__(self) -> None:
+        """Raises `UsageError` for a name that could not stand in SQL or in a path."""
+        names.column_name(self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -69,6 +75,12 @@ class Table:
     key: tuple[str, ...] = ()
     partition: str | None = None
     cluster: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises `UsageError` for a name that could not stand in SQL or in a path."""
+        names.table_name(self.name)
+        for name in (*self.key, *self.cluster, *([self.partition] if self.partition else ())):
+            names.column_name(name)
 
     def schema(self) -> pl.Schema:
         """Names and Polars dtypes, in order."""

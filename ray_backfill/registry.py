@@ -10,6 +10,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
+from ray_backfill import names
 from ray_backfill.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,11 +46,12 @@ def job_names() -> list[str]:
 def load_job(spec: str) -> Job:
     """The job of an entry point's name, or of `package.module:ATTRIBUTE`.
 
-    Raises `UsageError` where there is none, listing those that there are.
+    Raises `UsageError` where there is none, listing those that there are, and for what cannot
+    be the name of one: nothing is imported then.
     """
     from ray_backfill.job import Job
 
-    if ":" in spec:
+    if ":" in names.job_spec(spec):
         found = _import(spec)
     else:
         match = [entry for entry in entry_points(group=GROUP) if entry.name == spec]

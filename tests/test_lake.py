@@ -171,12 +171,12 @@ def test_a_stored_table_that_breaks_the_contract_is_named(house: Lake) -> None:
     ["../x.y", "a.b.c", "a", "a.", ".b", "a/b.c", "a.b/../../c", "_ray_backfill.x", "a.b\n", "à.b"],
 )
 def test_a_name_never_leaves_the_root(house: Lake, name: str) -> None:
-    table = replace(PLAIN, name=name)
     for attempt in (
         lambda: house.exists(name),
-        lambda: house.append(table, frame(PLAIN, [("a", 1)]).to_arrow()),
+        lambda: replace(PLAIN, name=name),
         lambda: house.history(name),
-        lambda: house.acquire_lease(table, "r", seconds=9, steal=False),
+        lambda: house.restore(name, 0),
+        lambda: house.lease_holder(name),
     ):
         with pytest.raises(UsageError, match="not a table's name"):
             attempt()

@@ -11,12 +11,17 @@ from pathlib import Path
 
 from jobs.demo_league.league import Chunk, generate, late_lines
 from jobs.demo_league.spec import LeagueSpec
-from ray_backfill.errors import RefusedError
+from jobs.raw_tables import RAW_TABLES
+from ray_backfill.errors import BackfillError, RefusedError
+from ray_backfill.registry import load_job
+from ray_backfill.stored import parsed
 from ray_backfill.warehouse import Warehouse
+from ray_backfill.warehouse._objects import HOUSE
 
 __all__ = ["deliver", "load", "make_room", "recall", "remember"]
 
 _KEY = "demo/league.json"
+_JOBS = ("player_context",)
 
 
 def remember(warehouse: Warehouse, spec: LeagueSpec, *, delivered: bool) -> None:
@@ -26,17 +31,26 @@ def remember(warehouse: Warehouse, spec: LeagueSpec, *, delivered: bool) -> None
 
 
 def recall(warehouse: Warehouse) -> tuple[LeagueSpec, bool] | None:
-    """The spec of the warehouse's league and whether its late lines are in; None without one."""
+    """The spec of the warehouse's league and whether its late lines are in; None without one.
+
+    Raises `RefusedError` for a note that cannot be read, or that is not of this version.
+    """
     data = warehouse.get_object(_KEY)
     if data is None:
         return None
-    about = json.loads(data)
-    days = {
-        name: date.fromisoformat(about["spec"][name])
-        for name in ("through", "conflict_date")
-        if about["spec"][name]
-    }
-    return LeagueSpec(**{**about["spec"], **days}), about["delivered"]
+    about = parsed(data)
+    try:
+        days = {
+            name: date.fromisoformat(about["spec"][name])
+            for name in ("through", "conflict_date")
+            if about["spec"][name]
+        }
+        return LeagueSpec(**{**about["spec"], **days}), bool(about["delivered"])
+    except (KeyError, TypeError, ValueError, BackfillError):
+        raise RefusedError(
+            f"What the demo noted of its league in {warehouse.uri} cannot be read.",
+            hint="Give another place with --warehouse; or delete this one, if it is the demo's.",
+        ) from None
 
 
 def make_room(warehouse: Warehouse, *, replace: bool) -> None:
@@ -60,7 +74,25 @@ def make_room(warehouse: Warehouse, *, replace: bool) -> None:
             f"{warehouse.uri} is not a folder of this machine: --replace does not delete there.",
             hint="Delete it yourself, or give another place with --warehouse.",
         )
+    others = _not_ours(folder)
+    if others:
+        raise RefusedError(
+            f"{warehouse.uri} holds things that the demo did not make: {', '.join(others[:5])}.",
+            hint="--replace deletes nothing then. Move them away, or give another place.",
+        )
     shutil.rmtree(folder)
+
+
+def _not_ours(folder: Path) -> list[str]:
+    """What is in the folder beside the league's tables and what is computed from them."""
+    outputs = [load_job(name).output.name for name in _JOBS]
+    ours = {name.replace(".", "/") for name in [*(t.name for t in RAW_TABLES), *outputs]}
+    found = []
+    for entry in folder.iterdir():
+        inside = [entry] if entry.is_symlink() or not entry.is_dir() else list(entry.iterdir())
+        names = (path.relative_to(folder).as_posix() for path in inside)
+        found += [n for n in names if n not in ours and not n.startswith(f"{HOUSE}/")]
+    return sorted(found)
 
 
 def _holds_something(folder: Path) -> bool:

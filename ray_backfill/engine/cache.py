@@ -13,6 +13,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
 
+from ray_backfill import stored
 from ray_backfill.calendar import Season
 from ray_backfill.errors import WarehouseError
 from ray_backfill.job import Calendar, DateState, Day
@@ -39,13 +40,8 @@ class Cache:
         """The cache of a job; empty unless it was made under the same header (code, options)."""
         key = f"cache/{name.replace(':', '.')}.json.z"
         header = f"{_FORMAT}/{header}"
-        try:
-            data = json.loads(zlib.decompress(warehouse.get_object(key) or b""))
-            if data.get("header") != header:
-                data = {}
-        except (zlib.error, ValueError, AttributeError):
-            data = {}
-        return cls(warehouse, key, header, data)
+        data = stored.parsed(stored.inflated(warehouse.get_object(key)))
+        return cls(warehouse, key, header, data if data.get("header") == header else {})
 
     def save(self) -> None:
         """Write it back if anything changed."""

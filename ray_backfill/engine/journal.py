@@ -13,6 +13,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
 
+from ray_backfill import names
 from ray_backfill.planner import Attempt, Plan
 from ray_backfill.warehouse import Warehouse
 
@@ -36,7 +37,7 @@ class Journal:
 
     def __init__(self, warehouse: Warehouse, run_id: str) -> None:
         self._warehouse = warehouse
-        self._key = f"{_PREFIX}{run_id}{_SUFFIX}"
+        self._key = _key(run_id)
         self._lines: list[str] = []
         self._flushed_at = 0.0
         self._dirty = False
@@ -62,21 +63,29 @@ def _text(value: object) -> str:
 
 
 def run_ids(warehouse: Warehouse) -> list[str]:
-    """Ids of all runs that left a journal, oldest first (ids begin with their time)."""
+    """Ids of all runs that left a journal, oldest first (ids begin with their time).
+
+    Objects whose name cannot be that of a run are not ours, and passed over.
+    """
     keys = warehouse.list_objects(_PREFIX)
-    return sorted(
+    found = (
         key.removeprefix(_PREFIX).removesuffix(_SUFFIX) for key in keys if key.endswith(_SUFFIX)
     )
+    return sorted(run_id for run_id in found if names.RUN.fullmatch(run_id))
+
+
+def _key(run_id: str) -> str:
+    return f"{_PREFIX}{names.run_id(run_id)}{_SUFFIX}"
 
 
 def read_journal(warehouse: Warehouse, run_id: str) -> list[dict[str, Any]]:
     """The events of a run in order; a last line that was cut short is left out."""
-    data = warehouse.get_object(f"{_PREFIX}{run_id}{_SUFFIX}")
+    data = warehouse.get_object(_key(run_id))
     events = []
     for line in (data or b"").splitlines():
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(event, dict) and "event" in event:
             events.append(event)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ray_backfill import redact
 from ray_backfill.errors import UsageError
 from ray_backfill.warehouse.protocol import Warehouse
 
@@ -25,10 +26,10 @@ def open_warehouse(uri: str) -> Warehouse:
     if scheme not in SCHEMES:
         known = sorted({*SCHEMES, "bigquery"})
         raise UsageError(
-            f"'{uri}' is not a warehouse that this version knows.",
+            f"'{redact.url(uri)}' is not a warehouse that this version knows.",
             hint=f"Give a path, or a URL beginning with one of: {', '.join(known)}.",
         )
-    local = Path(uri.removeprefix("file://"))
-    if scheme == "file" and local.exists() and not local.is_dir():
-        raise UsageError(f"{local} is a file; a lake is a folder.", hint="Give the folder.")
-    return Lake(uri)
+    lake = Lake(uri)
+    if scheme == "file" and Path(lake.uri).is_file():
+        raise UsageError(f"{lake.uri} is a file; a lake is a folder.", hint="Give the folder.")
+    return lake

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from ray_backfill import names
 from ray_backfill.contract import Table
 from ray_backfill.errors import ContractError
 from ray_backfill.warehouse import _bq_datasets, _bq_jobs, _bq_schema
@@ -107,7 +108,7 @@ def _counted(clients: Clients, table: Table, tally: Tally) -> list[Partition]:
 
 # -- the list of tables --------------------------------------------------------------------------
 def tables(clients: Clients, tally: Tally) -> list[TableInfo]:
-    """Every table of the project but this tool's own, by name; one query a dataset."""
+    """Every table of the project that a job could read, by name; one query a dataset."""
     found: list[TableInfo] = []
     doing = f"Listing {clients.address.uri}"
     datasets = tried(doing, lambda: list(clients.rest.list_datasets(retry=None)))
@@ -118,8 +119,9 @@ def tables(clients: Clients, tally: Tally) -> list[TableInfo]:
             doing,
             lambda dataset=dataset: list(clients.rest.list_tables(dataset, retry=None)),  # type: ignore[misc]
         )
-        names = sorted(t.table_id for t in listed if t.table_type == "TABLE")
-        stored = [stored_table(clients, f"{dataset}.{name}") for name in names]
+        found_names = sorted(f"{dataset}.{t.table_id}" for t in listed if t.table_type == "TABLE")
+        # BigQuery allows more names than a contract does; those tables are no job's.
+        stored = [stored_table(clients, n) for n in found_names if names.TABLE.fullmatch(n)]
         found += _infos(clients, dataset, stored, tally)
     return found
 

@@ -16,6 +16,8 @@ import polars as pl
 
 from ray_backfill.contract import STAMP
 from ray_backfill.errors import UsageError, WarehouseError
+from ray_backfill.names import column_name
+from ray_backfill.stored import parsed
 from ray_backfill.warehouse import _bq_datasets, _bq_jobs, _bq_read, _bq_schema
 from ray_backfill.warehouse._bq_errors import HTTP_SECONDS, tried
 from ray_backfill.warehouse._bq_jobs import Tally
@@ -57,10 +59,12 @@ def versions(objects: Objects, clients: Clients, table: str) -> list[Version]:
     """The listed commits, newest first."""
     found = []
     for key in reversed(objects.keys(clients, _folder(table))):
-        entry = json.loads(objects.get(clients, key) or b"{}")
+        entry = parsed(objects.get(clients, key))
+        number = key.removeprefix(_folder(table)).removesuffix(".json")
+        if not number.isdecimal() or not isinstance(entry.get("at"), str):
+            continue  # no entry that this tool wrote
         at = datetime.fromisoformat(entry.pop("at"))
-        number = int(key.removeprefix(_folder(table)).removesuffix(".json"))
-        found.append(Version(number, at, str(entry.pop("action", "?")), entry))
+        found.append(Version(int(number), at, str(entry.pop("action", "?")), entry))
     return found
 
 
@@ -80,7 +84,8 @@ def restore(
             hint="`ray-backfill history` lists the versions.",
         )
     stored = stored_table(clients, table)
-    by = _bq_schema.partition_of(stored)
+    if by := _bq_schema.partition_of(stored):
+        column_name(by)  # BigQuery allows others, which could not stand in a statement like this
     # One statement must not read a table both as it is and as it was: it goes by a copy.
     copy = _copied(clients, table, stored, at, tally)
     try:

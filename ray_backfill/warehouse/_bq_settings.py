@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from ray_backfill import redact
 from ray_backfill.errors import UsageError, WarehouseError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def parse(uri: str) -> Address:
     unknown = [name for name in given if name not in ("location", "staging")]
     if not _PROJECT.fullmatch(parts.netloc) or parts.path.strip("/") or unknown:
         what = f"does not know '{unknown[0]}'" if unknown else "names no project"
-        raise UsageError(f"'{uri}' {what}.", hint=usage)
+        raise UsageError(f"'{redact.url(uri)}' {what}.", hint=usage)
     staging = given.get("staging", HOUSE)
     if not _DATASET.fullmatch(staging):
         raise UsageError(f"'{staging}' is not a dataset's name.", hint=usage)
@@ -90,9 +91,10 @@ def local_settings(environment: Mapping[str, str] = os.environ) -> tuple[str, st
         return None
     hosts = {REST: urlsplit(rest).hostname, GRPC: urlsplit(f"//{grpc}").hostname}
     for name, host in hosts.items():
-        if host not in _LOOPBACK:
+        given = environment.get(name, "")
+        if host not in _LOOPBACK or "@" in given:
             raise UsageError(
-                f"{name} must name a server on this machine, not '{environment.get(name, '')}'.",
+                f"{name} must name a server on this machine, not '{redact.url(given)}'.",
                 hint=f"Set both {REST}=http://127.0.0.1:PORT and {GRPC}=127.0.0.1:PORT, or "
                 "neither, for BigQuery itself.",
             )

@@ -16,7 +16,7 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 from ray_backfill.contract import Table
 from ray_backfill.errors import ContractError, WarehouseError
 from ray_backfill.warehouse import _arrow, _objects
-from ray_backfill.warehouse._files import active_files, open_table, partition_column
+from ray_backfill.warehouse._files import active_files, open_table, partition_column, place
 from ray_backfill.warehouse.protocol import Staged
 
 __all__ = ["ALL", "commit", "create", "differences", "evolve", "fits"]
@@ -29,7 +29,7 @@ _ATTEMPTS = 60
 
 def create(uri: str, table: Table, staged: Sequence[Staged], about: dict[str, Any]) -> bool:
     """Create the table with these files in its first version; False where it exists."""
-    where = _objects.join(uri, _objects.table_folder(table.name))
+    where = place(uri, table.name)
     if _objects.is_local(uri):
         _objects.make_folder(where)
     try:

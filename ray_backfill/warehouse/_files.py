@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -13,16 +16,18 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError as DeltaNotFound
 
+from ray_backfill import names
 from ray_backfill.calendar import DateRange
-from ray_backfill.errors import ContractError, TableNotFoundError
+from ray_backfill.errors import ContractError, TableNotFoundError, WarehouseError
 from ray_backfill.warehouse import _objects
 from ray_backfill.warehouse.protocol import Partition
 
 if TYPE_CHECKING:
     from ray_backfill.contract import Table
 
-__all__ = ["File", "active_files", "grouped", "is_plain", "open_table", "partition_column"]
+__all__ = ["File", "active_files", "grouped", "is_plain", "open_table", "partition_column", "place"]
 
+_NOT_BELOW = re.compile(r"[\x00-\x1f\\\x7f]|://")
 _PLAIN_FEATURES = {"timestampNtz", "deletionVectors"}
 
 
@@ -38,13 +43,13 @@ class File:
     partition: tuple[tuple[str, str | None], ...] = ()
 
     def url(self, folder: str) -> str:
-        """Where the file is; a path of the log may be percent-encoded, or absolute."""
-        return self.path if "://" in self.path else _objects.join(folder, unquote(self.path))
+        """Where the file is; raises `WarehouseError` where a link leads out of the folder."""
+        return _objects.join(folder, _objects.inside(folder, unquote(self.path)))
 
 
 def open_table(uri: str, name: str, version: int | None = None) -> DeltaTable:
     """The table at its newest version; raises `TableNotFoundError`, `WarehouseError`."""
-    where = _objects.join(uri, _objects.table_folder(name))
+    where = place(uri, name)
     try:
         with _objects.translated(f"Opening {where}"):
             try:
@@ -56,6 +61,18 @@ def open_table(uri: str, name: str, version: int | None = None) -> DeltaTable:
             f"The table {name} is not in {uri}.",
             hint="`ray-backfill tables` lists those that are; `ray-backfill load` adds one.",
         ) from None
+
+
+def place(uri: str, name: str) -> str:
+    """A table's folder; raises `WarehouseError` where it or its log leads out of the lake."""
+    folder = _objects.table_folder(name)
+    log = _objects.inside(uri, f"{folder}/_delta_log")
+    if _objects.is_local(uri):
+        with suppress(OSError), os.scandir(f"{uri}/{log}") as entries:
+            for entry in entries:
+                if entry.is_symlink():
+                    _objects.inside(uri, f"{log}/{entry.name}")
+    return _objects.join(uri, folder)
 
 
 class _Absent(Exception):  # noqa: N818 -- never leaves this module
@@ -93,6 +110,7 @@ def active_files(
     """The active files by path, of these dates where given.
 
     Files without a date (a NULL in the partition column) belong to no date and are left out.
+    Raises `WarehouseError` for a file that the log puts outside the table's folder.
     """
     actions = pl.DataFrame(stored.get_add_actions(flatten=True))
     keys = [name for name in actions.columns if name.startswith("partition.")]
@@ -107,8 +125,25 @@ def active_files(
         gone, digest = deleted.get(unquote(record["path"]).rpartition("/")[2], (0, ""))
         values = tuple((key.partition(".")[2], _text(record[key])) for key in keys)
         kept = None if count is None else count - gone
-        found.append(File(record["path"], record["size_bytes"], kept, day, digest, values))
+        path = _below(stored, record["path"])
+        found.append(File(path, record["size_bytes"], kept, day, digest, values))
     return sorted(found, key=lambda file: file.path)
+
+
+def _below(stored: DeltaTable, path: str) -> str:
+    """The path as it is, if it stays in the table's folder however often it is decoded."""
+    seen, plain = "", path
+    while plain != seen:
+        seen, plain = plain, unquote(plain)
+        parts = seen.split("/")
+        if _NOT_BELOW.search(seen) or not all(parts) or {".", ".."} & set(parts):
+            raise WarehouseError(
+                f"The log of {stored.table_uri} names {names.shown(path)}, which is not a file "
+                "below the table; it is neither read nor replaced.",
+                hint="Tables that share files with others (shallow clones) cannot be used: copy "
+                "the table. If it is no clone, look at who wrote to its log.",
+            )
+    return path
 
 
 def _text(value: Any) -> str | None:

@@ -12,6 +12,7 @@ import socket
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ray_backfill import stored
 from ray_backfill.errors import LeaseHeldError, LeaseLostError
 from ray_backfill.warehouse import _objects, _process
 from ray_backfill.warehouse.protocol import Lease
@@ -42,12 +43,7 @@ def _epochs(uri: str, table: str) -> list[int]:
 def _load(uri: str, table: str, epoch: int) -> dict[str, Any] | None:
     """The content of an epoch; None where it is gone, empty where it cannot be read."""
     data = _objects.get(uri, _path(table, epoch))
-    if data is None:
-        return None
-    try:
-        return dict(json.loads(data))
-    except ValueError:
-        return {}
+    return None if data is None else stored.parsed(data)
 
 
 def _free(held: dict[str, Any] | None) -> bool:

@@ -14,6 +14,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, from_url
 
+from ray_backfill import names, redact
 from ray_backfill.errors import UsageError, WarehouseError
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ __all__ = [
     "delete",
     "explained",
     "get",
+    "inside",
+    "is_key",
     "is_local",
     "join",
     "list_meta",
@@ -45,19 +48,38 @@ SCHEMES = frozenset({"file", "s3", "s3a", "gs", "az", "abfs", "abfss"})
 HOUSE = "_ray_backfill"
 """The folder of everything that is not a table."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]*\.[A-Za-z0-9_]+", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _KEY = re.compile(r"(?!\.{1,2}(/|$))[A-Za-z0-9._=~+@:-]+(/(?!\.{1,2}(/|$))[A-Za-z0-9._=~+@:-]+)*")
 
 
 def normal_uri(uri: str) -> str:
-    """An absolute path, or a URL without a slash at its end; `file://` becomes a path."""
+    """An absolute path, or a URL without a slash at its end; `file://` becomes a path.
+
+    Raises `UsageError` for a URL that holds credentials: it is written to logs and reports.
+    """
     if not uri.strip():
         raise UsageError("The warehouse's path is empty.", hint="Give it with --warehouse.")
+    if _CONTROL.search(uri) or _CONTROL.search(unquote(uri)):
+        raise UsageError(f"{names.shown(uri)} is no path: it holds control characters.")
     if "://" not in uri:
         return str(Path(uri).expanduser().absolute())
     if uri.startswith("file://"):
         return str(Path(unquote(urlsplit(uri).path)).absolute())
+    _refuse_credentials(uri)
     return uri.rstrip("/")
+
+
+def _refuse_credentials(uri: str) -> None:
+    parts = urlsplit(uri)
+    # abfss://CONTAINER@ACCOUNT.dfs.core.windows.net is how Azure writes a place.
+    user = parts.username if parts.scheme not in ("abfs", "abfss") else None
+    if user or parts.password is not None or parts.query or parts.fragment:
+        raise UsageError(
+            f"The warehouse's URL holds credentials or settings: {redact.url(uri)}.",
+            hint="A URL is written to logs and reports. Give the place alone, and credentials in "
+            "environment variables such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+            "GOOGLE_APPLICATION_CREDENTIALS or AZURE_STORAGE_SAS_TOKEN.",
+        )
 
 
 def is_local(uri: str) -> bool:
@@ -71,19 +93,45 @@ def join(uri: str, *parts: str) -> str:
 
 def table_folder(name: str) -> str:
     """`dataset/table` of `dataset.table`; raises `UsageError` for anything else."""
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"'{name}' is not a table's name.",
-            hint="Write it as dataset.table, in letters, digits and underscores.",
-        )
-    return name.replace(".", "/")
+    return names.table_name(name).replace(".", "/")
 
 
 def object_key(key: str) -> str:
     """The path of a small object; raises `UsageError` for a key that could leave its folder."""
-    if not _KEY.fullmatch(key):
-        raise UsageError(f"'{key}' is not an object's key.")
+    if not is_key(key):
+        raise UsageError(f"{names.shown(key)} is not an object's key.")
     return f"{HOUSE}/{key}"
+
+
+def is_key(key: str) -> bool:
+    """Whether a small object may be called so."""
+    return _KEY.fullmatch(key) is not None
+
+
+def inside(uri: str, path: str) -> str:
+    """The path again; raises `WarehouseError` where it leads out of the root.
+
+    By a `..`, or by a link within a lake of this machine: whoever may write to a lake could
+    otherwise have others read and delete files of their own through it. The root itself may be
+    a link, and links within the root are followed.
+    """
+    if any(part in ("..", ".") for part in path.split("/")):
+        raise _outside(uri, path)
+    if is_local(uri):
+        at = uri
+        for part in path.split("/"):
+            at = f"{at}/{part}"
+            if Path(at).is_symlink() and not Path(at).resolve().is_relative_to(Path(uri).resolve()):
+                raise _outside(uri, path)
+    return path
+
+
+def _outside(uri: str, path: str) -> WarehouseError:
+    return WarehouseError(
+        f"{names.shown(path)} leads out of the lake {uri}; it is not touched.",
+        hint="Look at who made it: nothing that this tool writes does. Remove it, or give the "
+        "other place as a warehouse of its own.",
+    )
 
 
 @lru_cache(maxsize=16)
@@ -131,7 +179,7 @@ def put(uri: str, path: str, data: bytes, *, create: bool = False) -> bool:
     """Write atomically; with `create`, False where the object is already there."""
     mode: Any = "create" if create else "overwrite"
     try:
-        obstore.put(_open(uri), path, data, mode=mode)
+        obstore.put(_open(uri), inside(uri, path), data, mode=mode)
     except AlreadyExistsError:
         return False
     return True
@@ -142,7 +190,7 @@ def get(uri: str, path: str) -> bytes | None:
     if not _reachable(uri):
         return None
     try:
-        return bytes(obstore.get(_open(uri), path).bytes())
+        return bytes(obstore.get(_open(uri), inside(uri, path)).bytes())
     except FileNotFoundError:
         return None
 
@@ -150,7 +198,7 @@ def get(uri: str, path: str) -> bytes | None:
 def size_of(uri: str, path: str) -> int | None:
     """The size of an object, or None where there is none."""
     try:
-        return int(obstore.head(_open(uri), path)["size"])
+        return int(obstore.head(_open(uri), inside(uri, path))["size"])
     except FileNotFoundError:
         return None
 
@@ -158,7 +206,7 @@ def size_of(uri: str, path: str) -> int | None:
 def delete(uri: str, path: str) -> None:
     """Delete an object; one that is already gone is fine."""
     try:
-        obstore.delete(_open(uri), path)
+        obstore.delete(_open(uri), inside(uri, path))
     except FileNotFoundError:
         return
 

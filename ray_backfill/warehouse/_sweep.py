@@ -10,7 +10,8 @@ from urllib.parse import unquote
 
 import polars as pl
 
-from ray_backfill.warehouse import _objects
+from ray_backfill.errors import WarehouseError
+from ray_backfill.warehouse import _files, _objects
 from ray_backfill.warehouse._stage import SEPARATOR, safe
 
 __all__ = ["sweep"]
@@ -21,14 +22,18 @@ _LOG = "_delta_log"
 def sweep(uri: str, table: str, ended_runs: Sequence[str], older_than: datetime) -> int:
     """Delete staged files of these runs, last written before, that the log never named.
 
-    A file that any entry of the log names, though replaced since, is kept for `restore`.
+    A file that any entry of the log names, though replaced since, is kept for `restore`. Nothing
+    is deleted through a link that leads out of the lake.
     """
+    _files.place(uri, table)
     folder = _objects.table_folder(table)
     runs = {safe(run) for run in ended_runs}
     old = [
         meta["path"]
         for meta in _objects.list_meta(uri, folder)
-        if meta["last_modified"] < older_than and _run(meta["path"]) in runs
+        if meta["last_modified"] < older_than
+        and _run(meta["path"]) in runs
+        and _is_inside(uri, meta["path"])
     ]
     if not old:
         return 0
@@ -37,6 +42,14 @@ def sweep(uri: str, table: str, ended_runs: Sequence[str], older_than: datetime)
     for path in unwanted:
         _objects.delete(uri, path)
     return len(unwanted)
+
+
+def _is_inside(uri: str, path: str) -> bool:
+    try:
+        _objects.inside(uri, path)
+    except WarehouseError:
+        return False
+    return True
 
 
 def _run(path: str) -> str | None:

@@ -185,11 +185,13 @@ class BigQuery:
 
     def history(self, table: str) -> list[Version]:
         """Newest first: the commits of this tool, each with its run, dates, job and bytes."""
+        _objects.table_folder(table)
         _bq_read.stored_table(self._clients, table)
         return _bq_history.versions(self._objects, self._clients, table)
 
     def restore(self, table: str, version: int) -> Published:
         """Make the table what it was at a version, for as long as BigQuery keeps that."""
+        _objects.table_folder(table)
         clients = self._clients
         job, days = _bq_history.restore(clients, table, version, self.tally)
         if job is None:
@@ -222,6 +224,7 @@ class BigQuery:
         return _bq_lease.renew(self._clients, lease, seconds=seconds)
 
     def lease_holder(self, table: str) -> str | None:
+        _objects.table_folder(table)
         return _bq_lease.holder(self._clients, table)
 
     def release_lease(self, lease: Lease) -> None:

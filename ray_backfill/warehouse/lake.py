@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from deltalake import CommitProperties, DeltaTable
 
+from ray_backfill import names
 from ray_backfill.calendar import DateRange
 from ray_backfill.contract import Table
 from ray_backfill.errors import ContractError, UsageError, WarehouseError
@@ -64,20 +65,21 @@ class Lake:
     # -- reading ---------------------------------------------------------------------------
     def exists(self, table: str) -> bool:
         """Whether there is such a table; raises `UsageError` for what is no table's name."""
-        folder = self._folder(table)
+        folder = _files.place(self._uri, table)
         with _objects.translated(f"Opening {folder}"):
             return DeltaTable.is_deltatable(folder)
 
     def tables(self) -> list[TableInfo]:
         with _objects.translated(f"Listing {self._uri}"):
-            names = [
+            found = [
                 f"{dataset}.{table}"
                 for dataset in _objects.subfolders(self._uri, "")
                 if not dataset.startswith(("_", "."))
                 for table in _objects.subfolders(self._uri, dataset)
-                if "_delta_log" in _objects.subfolders(self._uri, f"{dataset}/{table}")
+                if names.TABLE.fullmatch(f"{dataset}.{table}")
+                and "_delta_log" in _objects.subfolders(self._uri, f"{dataset}/{table}")
             ]
-        return [self._info(name) for name in sorted(names)]
+        return [self._info(name) for name in sorted(found)]
 
     def _info(self, name: str) -> TableInfo:
         stored = _files.open_table(self._uri, name)
@@ -212,7 +214,7 @@ class Lake:
         """Make an old version the newest one; gives the dates that changed by it.
 
         Raises `UsageError` for a version that there is not, `WarehouseError` where files of
-        it are gone.
+        it are gone, or are said to lie outside the table.
         """
         stored = _files.open_table(self._uri, table)
         if not 0 <= version <= stored.version():
@@ -222,6 +224,7 @@ class Lake:
         if version == stored.version():
             return Published(str(version), (), 0)
         before = self._tokens(table, stored)
+        self._tokens(table, _files.open_table(self._uri, table, version))
         about = {"action": "restore", "to": str(version)}
         with _objects.translated(f"Restoring {table} to version {version}"):
             stored.restore(version, commit_properties=CommitProperties(custom_metadata=about))
@@ -266,13 +269,13 @@ class Lake:
             return _objects.get(self._uri, path)
 
     def list_objects(self, prefix: str) -> list[str]:
-        """Keys that begin with the prefix, sorted."""
+        """Keys that begin with the prefix, sorted; what could not have been put is left out."""
         folder = prefix.rpartition("/")[0]
         path = _objects.object_key(folder) if folder else _objects.HOUSE
         with _objects.translated(f"Listing {_objects.join(self._uri, path)}"):
             found = _objects.list_meta(self._uri, path)
         keys = (str(meta["path"]).removeprefix(f"{_objects.HOUSE}/") for meta in found)
-        return sorted(key for key in keys if key.startswith(prefix))
+        return sorted(key for key in keys if key.startswith(prefix) and _objects.is_key(key))
 
 
 def _about(
