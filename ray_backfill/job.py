@@ -13,6 +13,7 @@ from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from ray_backfill import names
 from ray_backfill.calendar import Season, Window, season_of
 from ray_backfill.contract import STAMP, Table
 
@@ -176,6 +177,12 @@ class Job:
     modules: tuple[str, ...]
     options: type = NoOptions
     gates: tuple[Callable[[pl.DataFrame, Day], str | None], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises `UsageError` for a name that could not stand in a path or a fingerprint."""
+        names.job_name(self.name)
+        for name in [*(i.name for i in self.inputs), *(v.name for v in self.views)]:
+            names.field_name(name)
 
     @property
     def table(self) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ray_backfill.errors import BackfillError, DataError, LeaseLostError, WarehouseError
+from ray_backfill.redact import CleanedError, redacted
 
 __all__ = ["FailureKind", "describe", "kind_of"]
 
@@ -30,8 +31,12 @@ def _from_ray(error: BaseException) -> bool:
 
 
 def describe(error: BaseException) -> str:
-    """One line: the type of an unexpected error with its first line, or the message itself."""
+    """One line: the type of an unexpected error with its first line, or the message itself.
+
+    Without credentials: what an error says goes from here to journals, reports and logs.
+    """
     if isinstance(error, BackfillError):
-        return str(error)
+        return redacted(str(error))
     first = str(error).strip().splitlines()[:1]
-    return f"{type(error).__name__}: {first[0]}" if first else type(error).__name__
+    kind = error.kind if isinstance(error, CleanedError) else type(error).__name__
+    return redacted(f"{kind}: {first[0]}") if first else kind
