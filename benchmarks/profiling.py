@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.printer import table
 from ray_backfill.digest import partition_digests
-from ray_backfill.engine.reading import extent, read_frame
+from ray_backfill.engine.reading import read_frame
 from ray_backfill.engine.worker import compute_span
 from ray_backfill.gates import quarantine
 from ray_backfill.job import Context, Frames
@@ -74,7 +74,7 @@ def _pass(lake: str, season: str | None, clock: _Clock) -> tuple[Frames, list[An
     context = Context(calendar.seasons, chosen, job.options())
     frames: dict[str, Any] = {}
     for source in job.inputs:
-        dates = extent(source, days, calendar.seasons)
+        dates = source.extent(days, calendar.seasons)
         frames[source.name] = clock.time(
             f"read {source.name}", lambda s=source, d=dates: read_frame(house, s, s.columns, d)
         )

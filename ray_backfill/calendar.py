@@ -118,6 +118,13 @@ class Window:
         end = day + timedelta(self.ahead + (1 if self.upto_day else 0))
         return DateRange(start, min(end, at.end) if at else end)
 
+    def extent(self, days: Sequence[date], seasons: Sequence[Season]) -> DateRange | None:
+        """The smallest range that covers the windows of all `days`; None for `always`."""
+        if self.kind == "always":
+            return None
+        bounds = (self.bounds(day, seasons) for day in days)
+        return hull(b for b in bounds if b is not None) or DateRange(days[0], days[0])
+
 
 def season_of(day: date, seasons: Sequence[Season]) -> Season | None:
     """The season that `day` lies in."""

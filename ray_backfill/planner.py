@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
-from itertools import groupby, pairwise
-from math import ceil
 
 from ray_backfill.calendar import Season
 from ray_backfill.errors import UsageError
 from ray_backfill.fingerprint import changed_views
 from ray_backfill.job import Calendar, DateState, Day
+from ray_backfill.sizing import Sizing, human_bytes
+from ray_backfill.spans import WORKER_MEMORY, Span, make_spans
 
 __all__ = [
     "SELECTIONS",
@@ -24,22 +24,14 @@ __all__ = [
     "Facts",
     "Plan",
     "Selection",
-    "Span",
     "Stamp",
     "asked_days",
     "decide",
     "make_plan",
-    "make_spans",
     "pick",
 ]
 
 SELECTIONS = ("missing", "stale", "failed", "blocked", "all")
-_SHORTEST_SPAN = 42
-"""Dates; a shorter span would read more look-back than it computes."""
-_SPANS_PER_WORKER = 3
-"""Enough to even out, few enough that look-back is not read again and again."""
-_MOST_ROWS = 200_000
-"""Expected rows of a span at most: what a worker holds in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +75,7 @@ class Facts:
     attempts: Mapping[date, Attempt]
     code_version: str
     job_options: str
+    sizing: Sizing = field(default_factory=Sizing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +101,6 @@ class Decision:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Dates of one season that one task computes together."""
-
-    id: str
-    season: str
-    days: tuple[date, ...]
-    expected_rows: int
-
-
 @dataclass(frozen=True)
 class Plan:
     """Every decision in the asked range, and the spans of those that are selected."""
@@ -131,6 +114,8 @@ class Plan:
     seasons: tuple[Season, ...]
     attempts: Mapping[date, Attempt]
     """How the last attempt ended at every date of the table that it did not publish."""
+    too_large: Mapping[date, str] = field(default_factory=dict)
+    """Dates that are due and were left out: alone they need more memory than a worker has."""
 
     @property
     def removals(self) -> tuple[date, ...]:
@@ -235,30 +220,6 @@ def _asked(decision: Decision, asked: set[str]) -> bool:
     return decision.state.value in asked and not decision.known_bad
 
 
-def make_spans(decisions: Sequence[Decision], workers: int) -> tuple[Span, ...]:
-    """Spans over the dates to compute: of one season each, in order, longest first.
-
-    Long spans read the look-back once; at least a few a worker, so that the work evens out.
-    """
-    todo = [d for d in decisions if d.action == "compute"]
-    target = max(_SHORTEST_SPAN, ceil(len(todo) / max(1, workers * _SPANS_PER_WORKER)))
-    spans: list[Span] = []
-    for season, group in groupby(todo, key=lambda d: d.season):
-        members = list(group)
-        by_rows = ceil(sum(d.expected_rows for d in members) / _MOST_ROWS)
-        parts = min(len(members), max(1, by_rows, ceil(len(members) / target)))
-        bounds = [round(n * len(members) / parts) for n in range(parts + 1)]
-        for low, high in pairwise(bounds):
-            spans.append(_span(season, members[low:high]))
-    return tuple(sorted(spans, key=lambda s: (-s.expected_rows, s.days)))
-
-
-def _span(season: str, members: Sequence[Decision]) -> Span:
-    days = tuple(d.day for d in members)
-    name = f"{days[0]}" if len(days) == 1 else f"{days[0]}..{days[-1]}"
-    return Span(name, season, days, sum(d.expected_rows for d in members))
-
-
 @dataclass(frozen=True, slots=True)
 class Selection:
     """What a command asks for; `end` is exclusive here. Filters narrow each other."""
@@ -307,17 +268,44 @@ def asked_days(facts: Facts, selection: Selection) -> list[date]:
     )
 
 
-def make_plan(job: str, facts: Facts, selection: Selection, workers: int) -> Plan:
-    """Decisions for the asked days, those selected, and their spans."""
+def make_plan(
+    job: str,
+    facts: Facts,
+    selection: Selection,
+    workers: int,
+    worker_memory: int = WORKER_MEMORY,
+) -> Plan:
+    """Decisions for the asked days, those selected, and their spans.
+
+    A span needs at most `worker_memory` bytes; a date that needs more by itself is not selected.
+    """
     decisions = decide(facts, asked_days(facts, selection))
     selected = pick(decisions, selection.select)
+    seasons = facts.calendar.seasons
+    spans = make_spans(selected, workers, seasons, facts.sizing, worker_memory)
+    too_large = {
+        span.days[0]: _too_large(span, facts.sizing, seasons, worker_memory)
+        for span in spans
+        if span.memory_bytes > worker_memory
+    }
     return Plan(
         job=job,
         code_version=facts.code_version,
         job_options=facts.job_options,
         decisions=tuple(decisions),
-        selected=tuple(selected),
-        spans=make_spans(selected, workers),
-        seasons=facts.calendar.seasons,
+        selected=tuple(d for d in selected if d.day not in too_large),
+        spans=tuple(span for span in spans if span.days[0] not in too_large),
+        seasons=seasons,
         attempts=facts.attempts,
+        too_large=dict(sorted(too_large.items())),
+    )
+
+
+def _too_large(span: Span, sizing: Sizing, seasons: Sequence[Season], worker_memory: int) -> str:
+    held = ", ".join(
+        f"{name} {rows:,} rows" for name, rows, _ in sizing.largest(span.days, seasons) if rows
+    )
+    return (
+        f"its look-back does not fit: it needs about {human_bytes(span.memory_bytes)} "
+        f"({held or 'output alone'}), more than --worker-memory {human_bytes(worker_memory)}"
     )

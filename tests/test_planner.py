@@ -21,9 +21,10 @@ from ray_backfill.planner import (
     asked_days,
     decide,
     make_plan,
-    make_spans,
     pick,
 )
+from ray_backfill.sizing import Sizing
+from ray_backfill.spans import make_spans
 from tests.rolling_job import JOB
 
 SEASON = Season("2025-26", date(2025, 10, 21), date(2026, 6, 20))
@@ -142,11 +143,12 @@ def test_an_off_day_is_no_failure() -> None:
     st.lists(st.integers(0, 400), unique=True, min_size=1, max_size=200),
     st.integers(1, 32),
     st.integers(1, 400_000),
+    st.integers(330 * 2**20, 4 * 2**30),
 )
 def test_spans_hold_each_date_once_and_never_cross_a_season(
-    offsets: list[int], workers: int, rows: int
+    offsets: list[int], workers: int, rows: int, memory: int
 ) -> None:
-    """Spans are a partition of the dates: of one season each, in order, not too many rows."""
+    """Spans are a partition of the dates: of one season each, in order, and each fits a worker."""
     start = date(2024, 10, 22)
     seasons = (
         Season("a", start, start + timedelta(200)),
@@ -154,12 +156,17 @@ def test_spans_hold_each_date_once_and_never_cross_a_season(
     )
     days = {start + timedelta(n): Day(start + timedelta(n), None, "", rows) for n in offsets}
     plan = Facts(Calendar(seasons, days), dict.fromkeys(days, "v=1"), {}, {}, "c", "{}")
-    spans = make_spans(decide(plan, days), workers)
+    sizing = Sizing(output_row_bytes=800)
+    spans = make_spans(decide(plan, days), workers, seasons, sizing, memory)
     assert sorted(day for span in spans for day in span.days) == sorted(days)
     for span in spans:
         assert list(span.days) == sorted(span.days)
         assert {plan.calendar.season(day).name for day in span.days} == {span.season}  # type: ignore[union-attr]
-        assert len(span.days) == 1 or span.expected_rows <= 2 * 200_000
+        assert span.memory_bytes == sizing.need(span.days, len(span.days) * rows, seasons)
+        assert len(span.days) == 1 or span.memory_bytes <= memory
+    assert [s.expected_rows for s in spans] == sorted(
+        (s.expected_rows for s in spans), reverse=True
+    )
 
 
 def test_a_plan_of_a_range_counts_off_days_and_keeps_to_the_range() -> None:

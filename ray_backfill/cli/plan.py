@@ -32,7 +32,21 @@ app = typer.Typer()
 _NAMED = 12
 
 WorkersOption = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Processes. [default: the cores]")
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Processes; on a cluster, tasks at once at most. "
+        "[default: the cores; on a cluster: 8]",
+    ),
+]
+WorkerMemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--worker-memory",
+        help="Memory that a task may need, like 4GiB: spans are cut so that each fits. "
+        "[default: 4GiB, and here no more than a worker's share of 80% of the machine]",
+    ),
 ]
 
 
@@ -47,6 +61,7 @@ def plan(
     select: SelectOption = None,
     option: JobOptionsOption = None,
     workers: WorkersOption = None,
+    worker_memory: WorkerMemoryOption = None,
     dates_only: Annotated[
         bool, typer.Option("--dates-only", help="List each date with its state and reason.")
     ] = False,
@@ -60,9 +75,9 @@ def plan(
 
     selection = selection_of(season, start_date, end_date, dates, select)
     loaded, house = load_job(job), open_warehouse(warehouse)
-    found = make_plan(
-        job, facts_of(house, loaded, option, selection), selection, workers or cores()
-    )
+    count = workers or cores()
+    memory = memory_of(worker_memory, count)
+    found = make_plan(job, facts_of(house, loaded, option, selection), selection, count, memory)
     price = getattr(house, "cost", None)
     if as_json:
         shown = plan_json(found, past_rate(house, job))
@@ -82,6 +97,27 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def memory_of(asked: str | None, workers: int, *, here: bool = True) -> int:
+    """Bytes that a task may need; by default no more than its share of this machine."""
+    from ray_backfill.sizing import parse_bytes
+    from ray_backfill.spans import WORKER_MEMORY
+
+    if asked is not None:
+        return parse_bytes(asked)
+    share = _machine_bytes() * 4 // 5 // workers if here else WORKER_MEMORY
+    return min(WORKER_MEMORY, share or WORKER_MEMORY)
+
+
+def _machine_bytes() -> int:
+    """Memory of this machine; 0 where the system does not say."""
+    import os
+
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 0
+
+
 def plan_json(plan: Plan, rate: float | None) -> dict[str, Any]:
     """The whole plan as plain data."""
     return {
@@ -93,6 +129,7 @@ def plan_json(plan: Plan, rate: float | None) -> dict[str, Any]:
         "expected_rows": sum(d.expected_rows for d in plan.selected),
         "estimated_seconds": _estimate(plan, rate),
         "spans": [asdict(span) for span in plan.spans],
+        "too_large": {str(day): why for day, why in plan.too_large.items()},
         "dates": [
             {
                 "date": d.day,
@@ -113,6 +150,8 @@ def plan_json(plan: Plan, rate: float | None) -> dict[str, Any]:
 
 
 def _print_plan(plan: Plan, rate: float | None) -> None:
+    from ray_backfill.sizing import human_bytes
+
     console.table(
         f"{plan.job}, code {plan.code_version}, options {plan.job_options}",
         ["state", "dates", "planned", "expected rows", "reason"],
@@ -122,10 +161,24 @@ def _print_plan(plan: Plan, rate: float | None) -> None:
     if plan.spans:
         console.table(
             "Spans",
-            ["season", "from", "to", "dates", "expected rows"],
-            [(s.season, s.days[0], s.days[-1], len(s.days), s.expected_rows) for s in plan.spans],
-            right=["dates", "expected rows"],
+            ["season", "from", "to", "dates", "expected rows", "memory"],
+            [
+                (
+                    s.season,
+                    s.days[0],
+                    s.days[-1],
+                    len(s.days),
+                    s.expected_rows,
+                    human_bytes(s.memory_bytes),
+                )
+                for s in plan.spans
+            ],
+            right=["dates", "expected rows", "memory"],
         )
+    if plan.too_large:
+        console.table("Left out", ["date", "why"], list(plan.too_large.items())[:_NAMED])
+        if len(plan.too_large) > _NAMED:
+            console.note(f"… and {len(plan.too_large) - _NAMED} more, in --json.")
     rows = sum(d.expected_rows for d in plan.selected)
     if not plan.selected:
         blocked = plan.counts()["blocked"]

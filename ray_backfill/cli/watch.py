@@ -135,7 +135,7 @@ def _source(house: Warehouse, run: str | None, address: str | None) -> Callable[
             hint="ray-backfill status lists the runs.",
         )
     if address:
-        from ray_backfill.engine.on_ray import connect_progress
+        from ray_backfill.engine.ray_connect import connect_progress
 
         asked = connect_progress(run_id, address)
         if asked is not None:

@@ -14,20 +14,22 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from ray_backfill.engine.executor import Executor, Outcome
-from ray_backfill.engine.failures import describe, kind_of
+from ray_backfill.engine.failures import describe, kind_of, most_tries, out_of_memory
 from ray_backfill.engine.journal import Journal, attempt_event, run_event
-from ray_backfill.engine.progress import Progress
+from ray_backfill.engine.progress import WORKING, Progress
 from ray_backfill.engine.report import Report, new_report
 from ray_backfill.engine.task import Emit, Handover, Task
 from ray_backfill.errors import LeaseLostError, WarehouseError
 from ray_backfill.job import Day, Job
-from ray_backfill.planner import Attempt, Decision, Plan, Span
+from ray_backfill.planner import Attempt, Decision, Plan
+from ray_backfill.spans import Span
 from ray_backfill.warehouse import Warehouse
 from ray_backfill.warehouse.protocol import Lease
 
 __all__ = ["Driver", "Settings", "Switch"]
 
-_MOST_TRIES = 3
+_LONGEST_BACKOFF = 60.0
+_WAITING = "waiting for workers"
 _SAME_FAILURES = 8
 """Single dates of a span that fail in one way before the rest is taken to fail so too."""
 
@@ -45,9 +47,15 @@ class Settings:
 
 @dataclass
 class Switch:
-    """Set by the first Ctrl-C: start nothing new, let running spans finish."""
+    """Set by the first Ctrl-C: start nothing new, let running spans finish.
+
+    `now`: end at once, as after the second. `told` is what another process asked for, to be
+    noted once.
+    """
 
     off: bool = False
+    now: bool = False
+    told: str = ""
 
 
 class Driver:
@@ -76,6 +84,7 @@ class Driver:
         self._same: Counter[tuple[str, str]] = Counter()
         self._unmatched: Counter[tuple[str, str, str]] = Counter()
         self._executor: Executor | None = None
+        self._queue_shown: Mapping[str, int] = {}
         self._computed_at = datetime.now(UTC)
         self._header = run_event(plan, settings.run_id, job.output.name, settings.workers)
         self.progress = Progress()
@@ -105,6 +114,7 @@ class Driver:
         for task in self._tasks(restamp):
             self._queue(task)
         while self._busy():
+            self._heed()
             self._submit(executor)
             for event in executor.stages():
                 self._take_in(event)
@@ -141,6 +151,9 @@ class Driver:
     def _take_in(self, event: Mapping[str, Any]) -> None:
         self.progress.apply(event)
         self._journal.add(event)
+        self._show(event)
+
+    def _show(self, event: Mapping[str, Any]) -> None:
         for show in self.watchers:
             show(event)
 
@@ -149,6 +162,14 @@ class Driver:
         self._executor = executor
         if executor is not None:
             executor.observe({"at": self.progress.started, **self._header})
+
+    def _heed(self) -> None:
+        """Note what `cancel` asked for, and end at once where it says so."""
+        if self._switch.told:
+            told, self._switch.told = self._switch.told, ""
+            self.emit({"event": "cancel", "message": told})
+        if self._switch.now:
+            raise KeyboardInterrupt
 
     # -- queue -----------------------------------------------------------------------------
     def _busy(self) -> bool:
@@ -172,8 +193,25 @@ class Driver:
         now = time.monotonic()
         self._waiting.extend(task for due, task in self._later if due <= now)
         self._later = [(due, task) for due, task in self._later if due > now]
-        while self._waiting and executor.slots > 0:
+        room = executor.room(tuple(self._waiting))
+        while self._waiting and room > 0:
+            if self.progress.phase != WORKING:
+                self.emit({"event": "phase", "phase": WORKING})
             executor.submit(self._waiting.popleft())
+            room -= 1
+        self._show_queue(executor.running, room)
+
+    def _show_queue(self, running: int, room: int) -> None:
+        if not running and self._waiting and self.progress.phase != _WAITING:
+            self.emit({"event": "phase", "phase": _WAITING})
+        queue = {
+            "waiting": len(self._waiting) + len(self._later),
+            "running": running,
+            "slots": running + room,
+        }
+        if queue != self._queue_shown:
+            self._queue_shown = queue
+            self._show({"event": "queue", "at": time.time(), **queue})
 
     def _patience(self) -> float:
         if not self._later:
@@ -209,7 +247,7 @@ class Driver:
                 raise
             except WarehouseError as error:
                 # The dates stay in what the task has left: they are tried again at its end.
-                self._retry(task, f"publishing: {error}")
+                self._retry(task, "infrastructure", "again", f"publishing: {describe(error)}")
                 return
             self._count("commit", time.perf_counter() - began)
             self._left[task.name] -= set(done.dates)
@@ -224,7 +262,19 @@ class Driver:
             self._count(stage, seconds)
         for u in handover.unmatched:
             self._unmatched[(u.table, u.source, u.why)] += u.rows
-        self.report.peak_worker_bytes = max(self.report.peak_worker_bytes, handover.peak_bytes)
+        self.report.learn_memory(handover.peak_bytes, handover.task.data_bytes)
+        self._show(
+            {
+                "event": "handover",
+                "at": time.time(),
+                "span": handover.task.span,
+                "attempt": handover.task.attempt,
+                "seconds": dict(handover.seconds),
+                "rows": sum(s.rows for s in handover.staged),
+                "bytes": sum(s.bytes for s in handover.staged),
+                "peak_bytes": handover.peak_bytes,
+            }
+        )
 
     def _count(self, stage: str, seconds: float) -> None:
         self.report.stages[stage] = self.report.stages.get(stage, 0.0) + seconds
@@ -235,18 +285,21 @@ class Driver:
         if self._switch.off:
             return
         kind, message = kind_of(error), describe(error)
-        if kind == "infrastructure" and task.attempt < _MOST_TRIES:
+        splits = len(task.days) > 1 and not self._hopeless(task, message)
+        again = kind == "infrastructure" and task.attempt < most_tries(error)
+        if again and not (splits and out_of_memory(error)):
             delay = self._settings.backoff_seconds * 2 ** (task.attempt - 1)
-            self._retry(task, message)
-            self._queue(replace(task, attempt=task.attempt + 1), delay=delay)
+            self._retry(task, kind, "again", message)
+            self._queue(replace(task, attempt=task.attempt + 1), delay=min(delay, _LONGEST_BACKOFF))
             return
-        if len(task.days) > 1 and not self._hopeless(task, message):
+        if splits:
             middle = len(task.days) // 2
-            self._retry(task, f"split in halves: {message}")
+            self._retry(task, kind, "split in halves", message)
             # First in the queue: down to a single date before anything else, so that an
             # error of every date is known as such after few tries.
             for half in (task.days[middle:], task.days[:middle]):
-                self._queue(replace(task, span=_name(half), days=half), first=True)
+                part = replace(task, span=_name(half), days=half, data_bytes=0)
+                self._queue(part, first=True)
         else:
             for day in task.days:
                 self._same[(task.season.name, message)] += 1
@@ -257,12 +310,9 @@ class Driver:
     def _hopeless(self, task: Task, message: str) -> bool:
         return self._same[(task.season.name, message)] >= _SAME_FAILURES
 
-    def _retry(self, task: Task, message: str) -> None:
-        line = f"{task.span}, attempt {task.attempt}: {message}"
-        self.report.retries.append(line)
-        self.emit(
-            {"event": "retry", "span": task.span, "attempt": task.attempt, "message": message}
-        )
+    def _retry(self, task: Task, kind: str, action: str, message: str) -> None:
+        self.report.count_retry(task.span, task.attempt, kind, action, message)
+        self.emit({"event": "retry", **self.report.retries[-1]})
 
     def _give_up(self, day: date, outcome: str, kind: str, message: str, fingerprint: str) -> None:
         attempt = Attempt(
@@ -304,6 +354,8 @@ class Driver:
             computed_at=self._computed_at,
             batch=self._settings.batch,
             restamp=restamp,
+            data_bytes=span.data_bytes,
+            memory_bytes=span.memory_bytes,
         )
 
 

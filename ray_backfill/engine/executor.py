@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -29,8 +29,15 @@ class Executor(Protocol):
     """Runs tasks and gives their outcomes as they come."""
 
     @property
-    def slots(self) -> int:
-        """How many tasks may be submitted at once, now."""
+    def running(self) -> int:
+        """How many tasks were submitted and are not done."""
+
+    def room(self, waiting: Sequence[Task]) -> int:
+        """How many of the tasks that wait, in their order, can begin now.
+
+        Called often: an executor that can grow learns from it what the run needs.
+        Raises `RefusedError` where no task can ever begin.
+        """
 
     def submit(self, task: Task) -> None: ...
 
@@ -57,7 +64,10 @@ class InlineExecutor:
         self._running: deque[tuple[Task, Iterator[Handover]]] = deque()
 
     @property
-    def slots(self) -> int:
+    def running(self) -> int:
+        return len(self._running)
+
+    def room(self, waiting: Sequence[Task]) -> int:
         return 1 - len(self._running)
 
     def submit(self, task: Task) -> None:

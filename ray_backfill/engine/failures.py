@@ -7,9 +7,12 @@ from typing import Literal
 from ray_backfill.errors import BackfillError, DataError, LeaseLostError, WarehouseError
 from ray_backfill.redact import CleanedError, redacted
 
-__all__ = ["FailureKind", "describe", "kind_of"]
+__all__ = ["FailureKind", "describe", "kind_of", "most_tries", "out_of_memory"]
 
 FailureKind = Literal["infrastructure", "data", "code"]
+
+_LOST = ("NodeDiedError", "LocalRayletDiedError", "ObjectLostError", "OwnerDiedError")
+"""Ray's errors of a machine that went away. By name: Ray is not imported for a run without it."""
 
 
 def kind_of(error: BaseException) -> FailureKind:
@@ -23,6 +26,22 @@ def kind_of(error: BaseException) -> FailureKind:
     if isinstance(error, WarehouseError | OSError | MemoryError) or _from_ray(error):
         return "infrastructure"
     return "code"
+
+
+def most_tries(error: BaseException) -> int:
+    """How often a task is begun at most where its infrastructure fails.
+
+    A lost machine says nothing of the task: spot machines come and go. A worker that dies by
+    itself may well die of what it computes.
+    """
+    return 8 if type(error).__name__ in _LOST and _from_ray(error) else 3
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether the same again would run out of memory again, where less of it would not."""
+    return isinstance(error, MemoryError) or (
+        type(error).__name__ == "OutOfMemoryError" and _from_ray(error)
+    )
 
 
 def _from_ray(error: BaseException) -> bool:

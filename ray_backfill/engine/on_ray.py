@@ -6,26 +6,23 @@ mode when it is imported.
 
 from __future__ import annotations
 
-import logging
-import os
-import socket
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, cast
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+from ray_backfill.engine.demand import NAMESPACE, ON_HEAD, Demand
 from ray_backfill.engine.executor import Outcome
 from ray_backfill.engine.progress import Progress
+from ray_backfill.engine.ray_connect import actor_name, start
 from ray_backfill.engine.task import Handover, Task
 from ray_backfill.errors import RefusedError
+from ray_backfill.sizing import human_bytes
 
-__all__ = ["NAMESPACE", "RayExecutor", "actor_name"]
+__all__ = ["RayExecutor"]
 
-NAMESPACE = "ray-backfill"
-
-
-def actor_name(run_id: str) -> str:
-    """Name of the progress actor of a run, in the namespace `ray-backfill`."""
-    return f"progress-{run_id}"
+_LOOK_SECONDS = 1.0
+"""How old what is known of the cluster's nodes may be."""
 
 
 class ProgressActor:
@@ -40,10 +37,10 @@ class ProgressActor:
         if event.get("event") == "stage":
             self._stages.append(event)
 
-    def stages(self) -> list[Mapping[str, Any]]:
-        """Stage events since the last call."""
+    def stages(self) -> tuple[bool, list[Mapping[str, Any]]]:
+        """Whether it knows its run (not where it was begun anew), and stages since last asked."""
         stages, self._stages = self._stages, []
-        return stages
+        return bool(self._progress.run_id), stages
 
     def snapshot(self) -> Progress:
         return self._progress
@@ -60,35 +57,91 @@ def _run_task(task: Task, actor: Any) -> Iterator[Handover]:
 
 
 class RayExecutor:
-    """Runs tasks as Ray tasks of one CPU each, on this machine or on the cluster at `address`."""
+    """Runs tasks as Ray tasks of one CPU each, on this machine or on the cluster at `address`.
 
-    def __init__(self, run_id: str, workers: int, address: str | None) -> None:
+    On a cluster a task also declares the memory that its span needs, no more tasks are begun
+    than the nodes that are there have room for, and the autoscaler is asked for what the tasks
+    that run and wait need, up to `workers` at once. Where there is no room for any task for
+    `patience` seconds, `room` raises `RefusedError`.
+    """
+
+    def __init__(
+        self, run_id: str, workers: int, address: str | None, patience: float = 900.0
+    ) -> None:
         import ray
 
-        self._ray = ray
-        _start(ray, workers, address)
+        self._ray: Any = ray
+        start(ray, workers, address)
         self._workers = workers
+        self._address = address
+        self._patience = patience
+        self._demand = Demand(ray, run_id)
         self._actor: Any = (
             ray.remote(ProgressActor)
-            .options(name=actor_name(run_id), namespace=NAMESPACE, num_cpus=0)
+            .options(name=actor_name(run_id), namespace=NAMESPACE, max_restarts=-1, **ON_HEAD)
             .remote()
         )
-        # Retries are the driver's: Ray's have no back-off and would repeat handed-over dates.
-        self._remote = ray.remote(_run_task).options(
-            num_cpus=1, max_retries=0, num_returns="streaming"
-        )
+        self._remote: Any = ray.remote(_run_task)
         self._running: dict[Any, Task] = {}
+        self._shown: list[Mapping[str, Any]] = []
         self._asked: Any = None
+        self._nodes: list[Mapping[str, float]] = []
+        self._looked_at = 0.0
+        self._room_at = time.monotonic()
 
     @property
-    def slots(self) -> int:
-        return self._workers - len(self._running)
+    def running(self) -> int:
+        return len(self._running)
+
+    def room(self, waiting: Sequence[Task]) -> int:
+        free = self._workers - len(self._running)
+        if self._address is None:
+            return free
+        tasks = [*self._running.values(), *waiting]
+        self._demand.say([_bundle(task) for task in tasks[: self._workers]])
+        if not tasks:
+            return 0
+        largest = max(tasks, key=lambda task: task.memory_bytes)
+        capacity = sum(_fit(node, _bundle(largest)) for node in self._look())
+        self._lose_patience(capacity, largest)
+        return max(0, min(free, capacity - len(self._running)))
+
+    def _look(self) -> list[Mapping[str, float]]:
+        """Resources of the nodes that are alive, looked up about once a second."""
+        now = time.monotonic()
+        if now - self._looked_at >= _LOOK_SECONDS:
+            self._nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+            self._looked_at = now
+        return self._nodes
+
+    def _lose_patience(self, capacity: int, task: Task) -> None:
+        now = time.monotonic()
+        if capacity or self._running:
+            self._room_at = now
+        elif now - self._room_at > self._patience:
+            raise RefusedError(
+                f"No node of the cluster at {self._address} has room for a task of 1 CPU and "
+                f"{human_bytes(task.memory_bytes)}, and none came within "
+                f"{self._patience:.0f} seconds.",
+                hint="`ray status` shows what the autoscaler does; --worker-memory makes tasks "
+                "smaller, --worker-wait waits longer.",
+            )
 
     def submit(self, task: Task) -> None:
-        self._running[self._remote.remote(task, self._actor)] = task
+        remote = self._remote.options(
+            num_cpus=1,
+            # Ray here counts only what is free when it starts; the plan has shared out the rest.
+            memory=task.memory_bytes if self._address is not None else 0,
+            name=f"span {task.span}",
+            # Retries are the driver's: Ray's have no back-off and would repeat what is published.
+            max_retries=0,
+            num_returns="streaming",
+        )
+        self._running[remote.remote(task, self._actor)] = task
 
     def wait(self, seconds: float) -> list[Outcome]:
         if not self._running:
+            threading.Event().wait(seconds)
             return []
         ready, _ = self._ray.wait(list(self._running), num_returns=1, timeout=seconds)
         return [self._next(steps) for steps in ready]
@@ -107,6 +160,7 @@ class RayExecutor:
         return outcome
 
     def observe(self, event: Mapping[str, Any]) -> None:
+        self._shown.append(event)
         self._actor.observe.remote(event)
 
     def stages(self) -> list[Mapping[str, Any]]:
@@ -115,12 +169,17 @@ class RayExecutor:
             self._asked = self._actor.stages.remote()
         if not self._ray.wait([self._asked], timeout=0)[0]:
             return []
+        found: list[Mapping[str, Any]]
         try:
-            found: list[Mapping[str, Any]] = self._ray.get(self._asked)
+            known, found = self._ray.get(self._asked)
         except self._ray.exceptions.RayError:
             return []
         finally:
             self._asked = None
+        if not known:
+            # Its node was lost, and it was begun anew elsewhere.
+            for event in self._shown:
+                self._actor.observe.remote(event)
         return found
 
     def kill(self) -> None:
@@ -129,74 +188,14 @@ class RayExecutor:
         self._running.clear()
 
     def close(self) -> None:
+        self._demand.release()
         self._ray.shutdown()
 
 
-def _start(ray: Any, workers: int, address: str | None) -> None:
-    """Connect to a cluster, or start a local one with `workers` CPUs."""
-    env = {
-        # A one-CPU task would otherwise use every core.
-        "POLARS_MAX_THREADS": "1",
-        # Workers import jobs from wherever this process does.
-        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),  # noqa: PTH109
-    }
-    # A cluster that was started elsewhere has settings of its own.
-    env |= {name: value for name, value in os.environ.items() if name.startswith("RAY_BACKFILL_")}
-    quiet: dict[str, Any] = {
-        "namespace": NAMESPACE,
-        "runtime_env": {"env_vars": env},
-        "logging_level": logging.ERROR,
-        "log_to_driver": False,
-    }
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if address:
-        _probe(address)
-        try:
-            ray.init(address=address, **quiet)
-        except (ConnectionError, RuntimeError) as error:
-            raise RefusedError(
-                f"The Ray cluster at {address} cannot be used: {str(error).splitlines()[0]}",
-                hint="`ray status --address …` shows whether it is up; a cluster that asks for a "
-                "token needs RAY_AUTH_MODE=token and RAY_AUTH_TOKEN.",
-            ) from error
-    else:
-        ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
+def _bundle(task: Task) -> dict[str, float]:
+    return {"CPU": 1, "memory": task.memory_bytes}
 
 
-def _probe(address: str) -> None:
-    """Whether anything listens at `host:port`: Ray itself would wait for many minutes."""
-    host, _, port = address.rpartition("://")[2].rpartition(":")
-    if not port.isdigit():
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
-        raise RefusedError(
-            f"No Ray cluster answers at {address}: {error}.",
-            hint="Give the address that `ray start --head` printed, or leave --address out to "
-            "start a local one.",
-        ) from error
-
-
-def connect_progress(run_id: str, address: str) -> Callable[[], Progress | None] | None:
-    """A function that asks the run's progress actor; None where there is no such actor.
-
-    A run without `--address` started a Ray of its own, which `auto` finds on its machine.
-    """
-    import ray
-
-    _probe(address)
-    try:
-        ray.init(address=address, namespace=NAMESPACE, logging_level=logging.ERROR)
-        actor = ray.get_actor(actor_name(run_id), namespace=NAMESPACE)
-    except (ValueError, ConnectionError):
-        return None
-
-    def ask() -> Progress | None:
-        try:
-            return cast(Progress, ray.get(actor.snapshot.remote()))
-        except ray.exceptions.RayError:
-            return None  # it ended with its run
-
-    return ask
+def _fit(node: Mapping[str, float], bundle: Mapping[str, float]) -> int:
+    """How many bundles fit in a node."""
+    return int(min(node.get(name, 0) // need for name, need in bundle.items() if need))

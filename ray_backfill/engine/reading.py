@@ -8,22 +8,13 @@ from typing import cast
 
 import polars as pl
 
-from ray_backfill.calendar import DateRange, Season, hull
+from ray_backfill.calendar import DateRange, Season
 from ray_backfill.contract import Table
 from ray_backfill.errors import TableNotFoundError
 from ray_backfill.job import Frames, Input, Job
 from ray_backfill.warehouse import Warehouse
 
-__all__ = ["extent", "read_frame", "read_inputs"]
-
-
-def extent(source: Input, days: Sequence[date], seasons: Sequence[Season]) -> DateRange | None:
-    """The dates that an input is read over for these days; None: all of the table."""
-    if source.window.kind == "always" or source.table.partition is None:
-        return None
-    bounds = (source.window.bounds(day, seasons) for day in days)
-    found = hull(b for b in bounds if b is not None)
-    return found or DateRange(days[0], days[0])
+__all__ = ["read_frame", "read_inputs"]
 
 
 def read_inputs(
@@ -38,7 +29,7 @@ def read_inputs(
     Absent optional tables come empty. Raises `TableNotFoundError` for a required one.
     """
     wanted = [job.input(name) for name in names] if names is not None else job.inputs
-    return {i.name: read_frame(warehouse, i, i.columns, extent(i, days, seasons)) for i in wanted}
+    return {i.name: read_frame(warehouse, i, i.columns, i.extent(days, seasons)) for i in wanted}
 
 
 def read_frame(

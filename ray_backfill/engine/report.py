@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ray_backfill.planner import Plan
+from ray_backfill.sizing import BASE_BYTES
 from ray_backfill.warehouse import Warehouse
 
-__all__ = ["Report", "new_report", "past_rate", "save_report"]
+__all__ = ["Report", "new_report", "past_memory_factor", "past_rate", "save_report"]
 
 
 _JUDGED_RUNS = 10
+_TELLING_BYTES = 64 * 2**20
+_MARGIN = 1.25
+_LEAST_FACTOR = 2.0
 
 
 @dataclass
@@ -35,10 +39,14 @@ class Report:
     quarantined: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     blocked: dict[str, str] = field(default_factory=dict)
+    too_large: dict[str, str] = field(default_factory=dict)
     known_bad: dict[str, str] = field(default_factory=dict)
     not_started: list[str] = field(default_factory=list)
     notes: dict[str, list[str]] = field(default_factory=dict)
-    retries: list[str] = field(default_factory=list)
+    retries: list[dict[str, Any]] = field(default_factory=list)
+    """Each with span, attempt, kind (infrastructure, code, data), action and message."""
+    retry_counts: dict[str, int] = field(default_factory=dict)
+    """Kind -> retries and splits."""
     unmatched: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     compute_seconds: float = 0.0
@@ -46,6 +54,8 @@ class Report:
     rows: int = 0
     workers: int = 1
     peak_worker_bytes: int = 0
+    memory_factor: float = 0.0
+    """Highest (peak - base) ÷ estimated data of a task; the next plan's estimates come of it."""
     cancelled: bool = False
     exit_code: int = 0
     verdict: str = ""
@@ -61,6 +71,20 @@ class Report:
             )
         ]
 
+    def count_retry(self, span: str, attempt: int, kind: str, action: str, message: str) -> None:
+        """Note that a task failed and is tried again or split."""
+        self.retries.append(
+            {"span": span, "attempt": attempt, "kind": kind, "action": action, "message": message}
+        )
+        self.retry_counts[kind] = self.retry_counts.get(kind, 0) + 1
+
+    def learn_memory(self, peak_bytes: int, data_bytes: int) -> None:
+        """Note what a task needed; small ones say nothing of how the need grows."""
+        self.peak_worker_bytes = max(self.peak_worker_bytes, peak_bytes)
+        if data_bytes >= _TELLING_BYTES:
+            grown = max(0, peak_bytes - BASE_BYTES) / data_bytes
+            self.memory_factor = max(self.memory_factor, round(grown, 3))
+
     def settle(self, strict: bool) -> None:
         """Set exit code and the one-sentence verdict from what happened."""
         done = f"{len(self.published)} of {self.planned} dates published"
@@ -70,9 +94,11 @@ class Report:
                 f"cancelled: {done}, {len(self.not_started)} were not; "
                 f"`ray-backfill run {self.job}` goes on with what is missing or stale"
             )
-        elif self.failed or self.quarantined or self.known_bad:
+        elif self.failed or self.quarantined or self.known_bad or self.too_large:
             self.exit_code = 1
             parts = [f"{len(self.failed)} failed, {len(self.quarantined)} quarantined, {done}"]
+            if self.too_large:
+                parts.append(f"{len(self.too_large)} do not fit in --worker-memory")
             if self.known_bad:
                 parts.append(
                     f"{len(self.known_bad)} quarantined before on the same inputs: they wait for "
@@ -103,6 +129,7 @@ def new_report(plan: Plan, run_id: str, table: str, warehouse: str, workers: int
         planned=len(plan.selected),
         states=plan.counts(),
         blocked={str(d.day): d.reason for d in plan.decisions if d.state == "blocked"},
+        too_large={str(day): why for day, why in plan.too_large.items()},
         known_bad={
             str(d.day): d.reason for d in plan.decisions if d.known_bad and d.day not in taken
         },
@@ -122,12 +149,25 @@ def past_rate(warehouse: Warehouse, job: str) -> float | None:
     Taken together, so that a run of one date weighs no more than its rows.
     """
     rows = seconds = 0.0
-    for key in sorted(warehouse.list_objects("reports/"), reverse=True)[:_JUDGED_RUNS]:
-        found = _loaded(warehouse.get_object(key))
-        if found.get("job") == job and found.get("rows") and found.get("compute_seconds"):
+    for found in _last_reports(warehouse, "job", job):
+        if found.get("rows") and found.get("compute_seconds"):
             rows += float(found["rows"])
             seconds += float(found["compute_seconds"])
     return rows / seconds if seconds else None
+
+
+def past_memory_factor(warehouse: Warehouse, table: str) -> float | None:
+    """What the last runs of an output say of `Sizing.factor`, with a margin; None without one."""
+    found = _last_reports(warehouse, "table", table)
+    factors = [float(report.get("memory_factor") or 0) for report in found]
+    return max(_LEAST_FACTOR, _MARGIN * max(factors)) if any(factors) else None
+
+
+def _last_reports(warehouse: Warehouse, field: str, value: str) -> Iterator[Mapping[str, Any]]:
+    for key in sorted(warehouse.list_objects("reports/"), reverse=True)[:_JUDGED_RUNS]:
+        found = _loaded(warehouse.get_object(key))
+        if found.get(field) == value:
+            yield found
 
 
 def _loaded(data: bytes | None) -> Mapping[str, Any]:

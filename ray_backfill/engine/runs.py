@@ -10,12 +10,12 @@ from typing import Any, cast
 
 import polars as pl
 
+from ray_backfill.engine.control import cancellable
 from ray_backfill.engine.driver import Driver, Settings, Switch
 from ray_backfill.engine.executor import Executor, InlineExecutor
 from ray_backfill.engine.failures import describe
 from ray_backfill.engine.journal import ended_runs
 from ray_backfill.engine.lease import HeldLease
-from ray_backfill.engine.progress import WORKING
 from ray_backfill.engine.reading import read_inputs
 from ray_backfill.engine.report import Report, save_report
 from ray_backfill.engine.worker import compute_span
@@ -44,6 +44,8 @@ class RunOptions:
     lease_seconds: int = 60
     verify: int = 0
     backoff_seconds: float = 2.0
+    worker_wait: float = 900.0
+    """Seconds that a cluster may have no room for any task before the run is refused."""
 
 
 def new_run_id() -> str:
@@ -77,7 +79,7 @@ def execute(
         )
         driver = Driver(warehouse, job, plan, settings, lambda: held.lease, switch)
         try:
-            with watch(driver):
+            with cancellable(warehouse, run_id, switch), watch(driver):
                 driver.begin()
                 report = _work(warehouse, job, plan, options, driver)
         except KeyboardInterrupt:
@@ -111,7 +113,6 @@ def _work(
     executor = _executor(options, driver)
     try:
         driver.attach(executor)
-        driver.emit({"event": "phase", "phase": WORKING})
         driver.run(executor, restamp)
         return driver.finish(options.strict)
     except BaseException:
@@ -127,7 +128,7 @@ def _executor(options: RunOptions, driver: Driver) -> Executor:
         return InlineExecutor(driver.emit)
     from ray_backfill.engine.on_ray import RayExecutor
 
-    return RayExecutor(driver.report.run_id, options.workers, options.address)
+    return RayExecutor(driver.report.run_id, options.workers, options.address, options.worker_wait)
 
 
 def _verified(warehouse: Warehouse, job: Job, plan: Plan, count: int) -> list[Decision]:

@@ -16,17 +16,19 @@ import polars as pl
 
 from ray_backfill.calendar import DateRange, Season, hull
 from ray_backfill.code_version import code_version, source_version
-from ray_backfill.contract import Table
 from ray_backfill.digest import text_digest
 from ray_backfill.engine.cache import Cache
 from ray_backfill.engine.journal import last_attempts
-from ray_backfill.engine.reading import extent, read_frame
+from ray_backfill.engine.reading import read_frame
+from ray_backfill.engine.report import past_memory_factor
 from ray_backfill.errors import RefusedError, TableNotFoundError, WarehouseError
 from ray_backfill.fingerprint import fingerprints, view_digests
 from ray_backfill.job import Calendar, Context, DateState, Frames, Input, Job, View
 from ray_backfill.options import from_json, to_json
 from ray_backfill.planner import Facts, Stamp
+from ray_backfill.sizing import FACTOR, sizing_of
 from ray_backfill.warehouse import Warehouse
+from ray_backfill.warehouse.protocol import Partition
 
 __all__ = ["survey"]
 
@@ -54,10 +56,8 @@ def survey(
     stamps = _stamps(warehouse, job)
     chosen = options(_remembered(job, stamps)) if options else _remembered(job, stamps)
     version = code_version(job.modules)
-    # Once a table: a job may read one table by several inputs.
-    tables = {i.table.name: i.table for i in job.inputs}
-    by_table = {name: _tokens(warehouse, table) for name, table in tables.items()}
-    tokens = {i.name: by_table[i.table.name] for i in job.inputs}
+    held = _held(warehouse, job)
+    tokens = {name: {p.day: p.token for p in parts} for name, parts in held.items()}
     cache = Cache.load(warehouse, job.name, f"{_source(job)}/{to_json(chosen)}")
     calendar = _calendar(warehouse, job, tokens, chosen, cache)
     attempts = last_attempts(warehouse, job.output.name)
@@ -76,6 +76,11 @@ def survey(
         attempts=attempts,
         code_version=version,
         job_options=to_json(chosen),
+        sizing=sizing_of(
+            job,
+            {name: {p.day: p.rows for p in parts} for name, parts in held.items()},
+            past_memory_factor(warehouse, job.output.name) or FACTOR,
+        ),
     )
 
 
@@ -86,11 +91,16 @@ def _source(job: Job) -> str:
     return source_version([*job.modules, *shown, *engine])
 
 
-def _tokens(warehouse: Warehouse, table: Table) -> dict[date | None, str]:
-    try:
-        return {p.day: p.token for p in warehouse.partitions(table)}
-    except TableNotFoundError:
-        return {}
+def _held(warehouse: Warehouse, job: Job) -> dict[str, list[Partition]]:
+    """Input name -> the partitions of its table; none of a table that is absent."""
+    by_table: dict[str, list[Partition]] = {}
+    # Once a table: a job may read one table by several inputs.
+    for name, table in {i.table.name: i.table for i in job.inputs}.items():
+        try:
+            by_table[name] = warehouse.partitions(table)
+        except TableNotFoundError:
+            by_table[name] = []
+    return {i.name: by_table[i.table.name] for i in job.inputs}
 
 
 def _calendar(
@@ -166,7 +176,7 @@ def _view_tokens(
     if window is None:
         return {None: text_digest(repr([sorted(tokens[i.name].items(), key=str) for i in inputs]))}
     if not view.local:
-        parts = [_within(tokens[i.name], extent(i, days, seasons)) for i in inputs]
+        parts = [_within(tokens[i.name], i.extent(days, seasons)) for i in inputs]
         return dict.fromkeys(window.days(), text_digest(repr(parts)))
     present = sorted({d for i in inputs for d in tokens[i.name] if d is not None and d in window})
     return {d: "+".join(tokens[i.name].get(d, "-") for i in inputs) for d in present}
@@ -204,7 +214,7 @@ def _frames(
         if not asking:
             frames[source.name] = source.table.empty().select(source.columns)
             continue
-        dates: Any = extent(source, days, seasons)
+        dates: Any = source.extent(days, seasons)
         if dates is not None and all(v.local for v in asking):
             dates = sorted({d for v in asking for d in lacking[v.name] if d is not None})
         try:

@@ -34,6 +34,10 @@ class Task:
     computed_at: datetime
     batch: int
     restamp: bool = False
+    data_bytes: int = 0
+    """What it reads and writes, by the plan's estimate."""
+    memory_bytes: int = 0
+    """What its worker needs at most, by the plan's estimate."""
 
     @property
     def name(self) -> str:
@@ -57,3 +61,4 @@ class Handover:
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Stage -> seconds: read, compute, stage. Whole-span stages come with the first handover."""
     peak_bytes: int = 0
+    """Largest resident size of the worker while it did this task; 0 where that is not known."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from itertools import islice
 from pathlib import Path
@@ -29,6 +30,7 @@ def run_span(task: Task, emit: Emit) -> Iterator[Handover]:
 
     Every error goes to the caller; what was handed over before stays good.
     """
+    _forget_peak()
     job = load_job(task.job)
     warehouse = open_warehouse(task.warehouse)
     clock = _Clock(task, emit)
@@ -132,8 +134,14 @@ def _batches(days: Sequence[date], size: int) -> Iterator[tuple[date, ...]]:
         yield batch
 
 
+def _forget_peak() -> None:
+    """Measure the largest resident size anew: a worker does many tasks."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
 def _peak_bytes() -> int:
-    """Largest resident size of this process so far; 0 where /proc does not tell it.
+    """Largest resident size of this process since it was forgotten; 0 where /proc says nothing.
 
     Not `ru_maxrss`: that begins with what the parent held when it started this process.
     """

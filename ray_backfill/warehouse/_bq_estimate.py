@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ray_backfill.calendar import DateRange
 from ray_backfill.contract import Table
-from ray_backfill.engine.reading import extent
 from ray_backfill.errors import TableNotFoundError
 from ray_backfill.job import Input, Job
 from ray_backfill.warehouse import _bq_cost, _bq_read
@@ -53,7 +52,7 @@ def _input(clients: Clients, source: Input, plan: Plan) -> InputCost | None:
 
 
 def _extents(source: Input, plan: Plan) -> Sequence[DateRange | None]:
-    return [extent(source, span.days, plan.seasons) for span in plan.spans]
+    return [source.extent(span.days, plan.seasons) for span in plan.spans]
 
 
 def _row_bytes(clients: Clients, table: Table) -> int:

@@ -1,0 +1,129 @@
+"""What runs ask of an autoscaling cluster, kept by an actor that outlives none of them.
+
+`request_resources` is one standing request a cluster: it stays until it is replaced, also when
+whoever asked is gone. So the runs tell an actor what each needs, again and again; it asks for
+the sum, and forgets a run that has not been heard of for a while. A driver that is killed thus
+leaves no machine running.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["FORGET_SECONDS", "NAMESPACE", "ON_HEAD", "Demand", "DemandKeeper"]
+
+NAMESPACE = "ray-backfill"
+_KEEPER = "demand"
+FORGET_SECONDS = 15.0
+"""Silence after which a run counts as gone."""
+_REPEAT_SECONDS = 2.0
+
+ON_HEAD: Mapping[str, Any] = {
+    "num_cpus": 0,
+    "label_selector": {"ray-backfill.io/role": "head"},
+    # A cluster without such a label, or whose labelled node is lost: anywhere.
+    "fallback_strategy": [{"label_selector": {}}],
+}
+"""Options of actors that belong on the head, which is not a spot machine."""
+
+
+class DemandKeeper:
+    """The actor. It ends itself when no run asks for anything any more."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, tuple[tuple[Mapping[str, float], ...], float]] = {}
+        self._requested: list[Mapping[str, float]] = []
+        self._loop: asyncio.Task[None] | None = None
+
+    async def ask(self, run_id: str, bundles: Sequence[Mapping[str, float]]) -> None:
+        """Note what a run needs from now on; nothing: it needs nothing any more."""
+        if bundles:
+            self._asked[run_id] = (tuple(bundles), time.monotonic())
+        else:
+            self._asked.pop(run_id, None)
+        self._settle()
+        if self._loop is None:
+            self._loop = asyncio.create_task(self._watch())
+
+    async def end(self) -> None:
+        """End the actor, unless a run has asked meanwhile."""
+        import ray
+
+        if not self._asked:
+            ray.actor.exit_actor()  # type: ignore[no-untyped-call]
+
+    async def _watch(self) -> None:
+        import ray
+
+        while True:
+            await asyncio.sleep(1.0)
+            oldest = time.monotonic() - FORGET_SECONDS
+            self._asked = {run: entry for run, entry in self._asked.items() if entry[1] > oldest}
+            self._settle()
+            if not self._asked:
+                # An actor ends cleanly only within a call.
+                ray.get_runtime_context().current_actor.end.remote()
+
+    def _settle(self) -> None:
+        from ray.autoscaler.sdk import request_resources
+
+        wanted = [bundle for bundles, _ in self._asked.values() for bundle in bundles]
+        if wanted != self._requested:
+            request_resources(bundles=[dict(bundle) for bundle in wanted])
+            self._requested = wanted
+
+
+class Demand:
+    """One run's side: says what the run needs, often enough to be believed."""
+
+    def __init__(self, ray: Any, run_id: str) -> None:
+        self._ray = ray
+        self._run_id = run_id
+        self._keeper: Any = None
+        self._said: list[Mapping[str, float]] | None = None
+        self._said_at = 0.0
+        self._answer: Any = None
+
+    def say(self, bundles: Sequence[Mapping[str, float]]) -> None:
+        """Say what is needed now; without waiting, and only where it is new or was long ago."""
+        wanted, now = list(bundles), time.monotonic()
+        if wanted == self._said and now - self._said_at < _REPEAT_SECONDS:
+            return
+        self._forget_lost_keeper()
+        if self._keeper is None:
+            if not wanted:
+                return
+            self._keeper = (
+                self._ray.remote(DemandKeeper)
+                .options(
+                    name=_KEEPER,
+                    namespace=NAMESPACE,
+                    lifetime="detached",
+                    get_if_exists=True,
+                    **ON_HEAD,
+                )
+                .remote()
+            )
+        self._answer = self._keeper.ask.remote(self._run_id, wanted)
+        self._said, self._said_at = wanted, now
+
+    def release(self) -> None:
+        """Need nothing any more, and wait a moment until that is known."""
+        if self._keeper is None:
+            return
+        try:
+            self._ray.get(self._keeper.ask.remote(self._run_id, []), timeout=5.0)
+        except self._ray.exceptions.RayError:
+            return  # what it kept ends with it, or with this run's silence
+
+    def _forget_lost_keeper(self) -> None:
+        if self._answer is None or not self._ray.wait([self._answer], timeout=0)[0]:
+            return
+        try:
+            self._ray.get(self._answer)
+        except self._ray.exceptions.RayError:
+            self._keeper, self._said = None, None
+        self._answer = None
