@@ -13,7 +13,17 @@ from ray_backfill.errors import BackfillError
 
 __all__ = ["build", "main"]
 
-_GROUPS = ("plan", "run", "watch", "coverage", "tables", "describe")
+_GROUPS = (
+    "plan",
+    "run",
+    "submit",
+    "jobs",
+    "cancel",
+    "watch",
+    "coverage",
+    "tables",
+    "describe",
+)
 COMMANDS = "ray_backfill.commands"
 """Entry points of this group add their `typer.Typer` app to the command line."""
 

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+RunArgument = Annotated[
+    str | None,
+    typer.Argument(help="A run's id, or its submission's; the newest run where it is left out."),
+]
+"""Use as `run: RunArgument = None`."""
+
 _LOOKS = 10
 """Polls of a run's progress for each look at its lease."""
 
@@ -41,6 +47,8 @@ def status(
         console.json_out({"runs": rows})
         return
     columns = ["run", "job", "started", "state", "planned", "published", "rows", "problems"]
+    if any(row["submission"] for row in rows):
+        columns.append("submission")
     console.table(
         f"Runs in {house.uri}",
         columns,
@@ -67,6 +75,7 @@ def _status_row(
         "published": len(progress.published),
         "rows": progress.rows,
         "problems": len(progress.problems),
+        "submission": events[0].get("submission"),
     }
 
 
@@ -80,11 +89,15 @@ def _state(house: Warehouse, progress: Progress, events: list[dict[str, Any]]) -
 
 @app.command()
 def watch(
-    run: Annotated[str | None, typer.Argument(help="A run's id. [default: the newest]")] = None,
+    run: RunArgument = None,
     warehouse: WarehouseOption = "./lake",
     address: Annotated[
         str | None,
-        typer.Option("--address", help="Ask the progress actor on this Ray cluster."),
+        typer.Option(
+            "--address",
+            help="Ask the progress actor on this Ray cluster; or with http://HEAD:8265 follow the "
+            "logs of a submission, where the warehouse cannot be seen from here.",
+        ),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Print where it stands, and end.")] = False,
     as_json: JsonOption = False,
@@ -95,6 +108,9 @@ def watch(
     from ray_backfill.cli.display import shown
     from ray_backfill.warehouse import open_warehouse
 
+    if address and address.startswith(("http://", "https://")):
+        _watch_job(address, run, once=once, as_json=as_json)
+        return
     house = open_warehouse(warehouse)
     source = _source(house, run, address)
     progress = source()
@@ -107,6 +123,32 @@ def watch(
     _print_end(progress)
     if progress.ended is None and not once:
         console.note("It died before its end; `ray-backfill run` goes on with what is left.")
+        raise typer.Exit(1)
+
+
+def _watch_job(address: str, submission: str | None, *, once: bool, as_json: bool) -> None:
+    """The same over a cluster's Job API: what is known of a run is what its job has printed."""
+    from dataclasses import asdict
+
+    from ray_backfill.cli import following
+    from ray_backfill.cluster.client import connect
+    from ray_backfill.cluster.submission import MARK
+
+    api = connect(address)
+    if submission is None:
+        ours = [job.id for job in api.jobs() if MARK in job.metadata]
+        if not ours:
+            raise UsageError(f"Nothing was submitted to {api.shown} yet.")
+        submission = ours[-1]
+    if once or as_json:
+        progress = following.progress_of(api.logs(submission))
+    else:
+        progress = following.to_the_end(api, submission, quiet=False, patience=600).progress
+    if as_json:
+        console.json_out(asdict(progress))
+        return
+    _print_end(progress)
+    if progress.ended is None and not once:
         raise typer.Exit(1)
 
 
@@ -124,16 +166,10 @@ def _follow(house: Warehouse, source: Callable[[], Progress], progress: Progress
 
 def _source(house: Warehouse, run: str | None, address: str | None) -> Callable[[], Progress]:
     """A function that gives the run's progress: from its actor, or from its journal."""
-    from ray_backfill.engine.journal import read_journal, run_ids
+    from ray_backfill.engine.journal import read_journal
     from ray_backfill.engine.progress import fold
 
-    ids = run_ids(house)
-    run_id = run or (ids[-1] if ids else "")
-    if run_id not in ids:
-        raise UsageError(
-            f"There is no run '{run_id}' in {house.uri}." if run else f"No run yet in {house.uri}.",
-            hint="ray-backfill status lists the runs.",
-        )
+    run_id = run_named(house, run)
     if address:
         from ray_backfill.engine.ray_connect import connect_progress
 
@@ -142,6 +178,27 @@ def _source(house: Warehouse, run: str | None, address: str | None) -> Callable[
             return lambda: asked() or fold(read_journal(house, run_id))
         console.note("The run has no progress actor there any more; reading its journal.")
     return lambda: fold(read_journal(house, run_id))
+
+
+def run_named(house: Warehouse, run: str | None) -> str:
+    """The id of a run, given by that, by its submission's, or not at all: then the newest.
+
+    Raises `UsageError` where there is none.
+    """
+    from ray_backfill.engine.control import find_run
+    from ray_backfill.engine.journal import run_ids
+
+    if run is None:
+        ids = run_ids(house)
+        found = ids[-1] if ids else None
+    else:
+        found = find_run(house, run)
+    if found is None:
+        raise UsageError(
+            f"There is no run '{run}' in {house.uri}." if run else f"No run yet in {house.uri}.",
+            hint="ray-backfill status lists the runs.",
+        )
+    return found
 
 
 def _copy(new: Progress, into: Progress) -> None:

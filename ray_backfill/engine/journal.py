@@ -14,6 +14,7 @@ from datetime import date, datetime
 from typing import Any
 
 from ray_backfill import names
+from ray_backfill.engine.submitted import submission_id
 from ray_backfill.planner import Attempt, Plan
 from ray_backfill.warehouse import Warehouse
 
@@ -128,6 +129,7 @@ def run_event(plan: Plan, run_id: str, table: str, workers: int) -> dict[str, An
         "job_options": plan.job_options,
         "states": plan.counts(),
         "planned": {str(d.day): d.expected_rows for d in plan.selected},
+        **({"submission": submitted} if (submitted := submission_id()) else {}),
     }
 
 

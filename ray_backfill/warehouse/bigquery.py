@@ -244,6 +244,11 @@ class BigQuery:
     def get_object(self, key: str) -> bytes | None:
         return self._objects.get(self._clients, key)
 
+    def delete_object(self, key: str) -> None:
+        """An empty object takes its place: rows that were streamed cannot be deleted at once."""
+        self._objects.put(self._clients, key, b"")
+        self._objects.written.pop(key, None)
+
     def list_objects(self, prefix: str) -> list[str]:
         """Keys that begin with the prefix, sorted."""
         return self._objects.keys(self._clients, prefix)

@@ -268,6 +268,11 @@ class Lake:
         with _objects.translated(f"Reading {_objects.join(self._uri, path)}"):
             return _objects.get(self._uri, path)
 
+    def delete_object(self, key: str) -> None:
+        path = _objects.object_key(key)
+        with _objects.translated(f"Deleting {_objects.join(self._uri, path)}"):
+            _objects.delete(self._uri, path)
+
     def list_objects(self, prefix: str) -> list[str]:
         """Keys that begin with the prefix, sorted; what could not have been put is left out."""
         folder = prefix.rpartition("/")[0]

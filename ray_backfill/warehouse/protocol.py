@@ -168,3 +168,6 @@ class Warehouse(Protocol):
     def get_object(self, key: str) -> bytes | None: ...
 
     def list_objects(self, prefix: str) -> list[str]: ...
+
+    def delete_object(self, key: str) -> None:
+        """Take an object away: what is read of it from then on is None or empty."""

@@ -1,0 +1,80 @@
+"""`ray-backfill cancel`: stops a run from anywhere that sees its warehouse."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ray_backfill.cli import console
+from ray_backfill.cli.options import WarehouseOption, who
+from ray_backfill.cli.watch import run_named
+
+if TYPE_CHECKING:
+    from ray_backfill.engine.progress import Progress
+    from ray_backfill.warehouse import Warehouse
+
+app = typer.Typer()
+
+_LOOK_SECONDS = 0.5
+_LOOKS = 10
+"""Looks at a run's journal for each look at its lease."""
+
+
+@app.command()
+def cancel(
+    run: Annotated[str, typer.Argument(help="A run's id, or its submission's.")],
+    warehouse: WarehouseOption = "./lake",
+    now: Annotated[
+        bool, typer.Option("--now", help="End it at once, without its running spans.")
+    ] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for its end.")] = False,
+) -> None:
+    """Stop a run, here or on a cluster: running spans finish and are published.
+
+    It is asked through its warehouse, and ends with exit 130. What is published stays, and the
+    same command goes on with what is left.
+    """
+    from ray_backfill.engine.control import CancelRequest, forget, request
+    from ray_backfill.warehouse import open_warehouse
+
+    house = open_warehouse(warehouse)
+    run_id = run_named(house, run)
+    progress = _progress(house, run_id)
+    if progress.ended is None and _holds(house, progress):
+        request(house, run_id, CancelRequest(now, who()))
+        if no_wait:
+            console.note(f"{run_id} is asked to stop.")
+            return
+        console.note(f"{run_id} is asked to stop; waiting for its end.")
+        progress = _at_its_end(house, run_id, progress)
+        forget(house, run_id)
+    if progress.ended is None:
+        console.note(f"{run_id} died before its end; `ray-backfill run` goes on with what is left.")
+    else:
+        console.note(f"{run_id} has ended with exit {progress.exit_code}.")
+
+
+def _progress(house: Warehouse, run_id: str) -> Progress:
+    from ray_backfill.engine.journal import read_journal
+    from ray_backfill.engine.progress import fold
+
+    return fold(read_journal(house, run_id))
+
+
+def _holds(house: Warehouse, progress: Progress) -> bool:
+    """Whether the run still has its table: one that was killed never writes its end."""
+    return house.lease_holder(progress.table) == progress.run_id
+
+
+def _at_its_end(house: Warehouse, run_id: str, progress: Progress) -> Progress:
+    looks = 0
+    while progress.ended is None:
+        looks += 1
+        gone = looks % _LOOKS == 0 and not _holds(house, progress)
+        progress = _progress(house, run_id)
+        if gone:
+            break
+        time.sleep(_LOOK_SECONDS)
+    return progress
