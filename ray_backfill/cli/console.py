@@ -7,17 +7,35 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import typer
+
+from ray_backfill.errors import BackfillError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ray_backfill.errors import BackfillError
+    from ray_backfill.observe.stream import Log
 
-__all__ = ["error", "json_out", "note", "stderr", "stdout", "table", "text_out"]
+__all__ = [
+    "error",
+    "in_lines",
+    "json_out",
+    "note",
+    "stderr",
+    "stdout",
+    "table",
+    "text_out",
+    "warn",
+]
+
+_log: Log | None = None
+"""Where notes and errors go as JSON lines, while `in_lines` says so."""
 
 
 def stdout() -> Console:
@@ -92,14 +110,58 @@ def note(text: str) -> None:
     """A line about the work, to stderr."""
     from rich.text import Text
 
-    stderr().print(Text(text))
+    if _log is not None:
+        _log.note(text)
+    else:
+        stderr().print(Text(text))
+
+
+def warn(text: str) -> None:
+    """A line about something that went wrong beside the work, to stderr."""
+    from rich.text import Text
+
+    if _log is not None:
+        _log.note(text, level="warning")
+    else:
+        stderr().print(Text(text, "yellow"))
 
 
 def error(problem: BackfillError) -> None:
     """What happened and what to do, to stderr."""
     from rich.text import Text
 
+    if _log is not None:
+        code = problem.exit_code
+        _log.note(problem.message, "error", "error", hint=problem.hint, exit_code=code)
+        return
     console = stderr()
     console.print(Text.assemble(("error: ", "bold red"), problem.message))
     if problem.hint:
         console.print(Text(f"  {problem.hint}"))
+
+
+@contextmanager
+def in_lines(log: Log | None) -> Iterator[None]:
+    """While the block runs, all that goes to stderr are lines of this log, the error that ends
+    it too; None changes nothing.
+    """
+    global _log
+    if log is None:
+        yield
+        return
+    from ray_backfill.observe.stream import heard
+
+    before, _log = _log, log
+    try:
+        with heard(log):
+            yield
+    except typer.Exit:
+        raise
+    except BackfillError as problem:
+        error(problem)
+        raise typer.Exit(problem.exit_code) from problem
+    except Exception as problem:
+        log.failure(f"Ended by {type(problem).__name__}: {problem}", problem)
+        raise typer.Exit(1) from problem
+    finally:
+        _log = before

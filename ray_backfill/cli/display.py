@@ -1,4 +1,4 @@
-"""How a run looks while it works: a live display on a terminal, a line log elsewhere."""
+"""How a run looks while it works: a live display on a terminal, log lines elsewhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from ray_backfill.cli import console
 
@@ -15,11 +18,51 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ray_backfill.engine.progress import Progress
+    from ray_backfill.observe.stream import Log
 
-__all__ = ["human_seconds", "live", "log_lines", "render", "shown"]
+__all__ = [
+    "LogFormat",
+    "LogFormatOption",
+    "human_seconds",
+    "live",
+    "log_lines",
+    "log_of",
+    "render",
+    "shown",
+]
+
+
+class LogFormat(StrEnum):
+    """How a run tells what it does."""
+
+    AUTO = "auto"
+    JSON = "json"
+    TEXT = "text"
+
+
+LogFormatOption = Annotated[
+    LogFormat,
+    typer.Option(
+        "--log-format",
+        envvar="RAY_BACKFILL_LOG_FORMAT",
+        help="How stderr tells of the run: json, a line an event, for programs; text, for "
+        "people; auto, text on a terminal and json elsewhere.",
+    ),
+]
+"""Use as `log_format: LogFormatOption = LogFormat.AUTO`."""
 
 _MOST_PROBLEMS = 5
 _MOST_SPANS = 8
+
+
+def log_of(log_format: LogFormat, job: str, *, quiet: bool) -> Log | None:
+    """The log that a run of a job writes to stderr; None where people read it instead."""
+    from ray_backfill.observe.stream import Log
+
+    for_people = log_format == LogFormat.TEXT or (
+        log_format == LogFormat.AUTO and sys.stderr.isatty()
+    )
+    return None if for_people else Log(job, quiet=quiet)
 
 
 def human_seconds(seconds: float | None) -> str:
@@ -50,6 +93,7 @@ def summary(progress: Progress, now: float) -> str:
 def render(progress: Progress, now: float) -> RenderableType:
     """The live picture: a bar, the running spans, the newest problems."""
     from rich.console import Group
+    from rich.padding import Padding
     from rich.progress_bar import ProgressBar
     from rich.text import Text
 
@@ -57,7 +101,8 @@ def render(progress: Progress, now: float) -> RenderableType:
     elapsed = human_seconds((progress.ended or now) - (progress.started or now))
     parts: list[RenderableType] = [
         Text(f"{progress.job} → {progress.table}   run {progress.run_id}   {elapsed}", "bold"),
-        ProgressBar(total=total, completed=progress.done, width=60),
+        # Padded by nothing: a bar alone does not end its line.
+        Padding(ProgressBar(total=total, completed=progress.done, width=60), 0),
         Text(summary(progress, now)),
     ]
     running = progress.running()

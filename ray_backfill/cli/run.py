@@ -5,16 +5,18 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ray_backfill.cli import console
+from ray_backfill.cli.display import LogFormat, LogFormatOption
 from ray_backfill.cli.options import JsonOption, WarehouseOption
-from ray_backfill.cli.plan import WorkersOption, cores
+from ray_backfill.cli.plan import WorkerMemoryOption, WorkersOption, cores, memory_of
 from ray_backfill.cli.select import (
     DatesOption,
     EndOption,
@@ -26,17 +28,22 @@ from ray_backfill.cli.select import (
     facts_of,
     selection_of,
 )
+from ray_backfill.engine.submitted import submission_id
 from ray_backfill.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
     from ray_backfill.engine.driver import Driver, Switch
     from ray_backfill.engine.report import Report
     from ray_backfill.engine.runs import RunOptions
+    from ray_backfill.observe.notify import Ending
+    from ray_backfill.observe.stream import Log
     from ray_backfill.planner import Plan
 
 app = typer.Typer()
 
 _LISTED = 20
+_CLUSTER_WORKERS = 8
+"""Tasks at once on a cluster, which may have no node yet to count."""
 
 
 @app.command()
@@ -50,6 +57,7 @@ def run(
     select: SelectOption = None,
     option: JobOptionsOption = None,
     workers: WorkersOption = None,
+    worker_memory: WorkerMemoryOption = None,
     no_parallel: Annotated[
         bool, typer.Option("--no-parallel", help="The same steps in this process, without Ray.")
     ] = False,
@@ -57,6 +65,14 @@ def run(
         str | None,
         typer.Option("--address", help="A running Ray cluster. [default: start one here]"),
     ] = None,
+    worker_wait: Annotated[
+        float,
+        typer.Option(
+            "--worker-wait",
+            min=0,
+            help="Seconds that the cluster may have no room for any task before it is refused.",
+        ),
+    ] = 900,
     max_dates: Annotated[
         int, typer.Option("--max-dates", min=1, help="Refuse to plan more dates than this.")
     ] = 500,
@@ -83,6 +99,16 @@ def run(
         ),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
+    log_format: LogFormatOption = LogFormat.AUTO,
+    notify: Annotated[
+        str | None,
+        typer.Option(
+            "--notify",
+            envvar="RAY_BACKFILL_NOTIFY",
+            metavar="URL",
+            help="A webhook that the end report is posted to as JSON, however the run ends.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compute and publish the dates that need it, and report.
@@ -90,34 +116,48 @@ def run(
     Exit codes: 0 all published or nothing to do; 1 some dates failed or were quarantined;
     2 bad usage; 3 refused; 130 cancelled.
     """
+    from ray_backfill.cli.display import log_of
+    from ray_backfill.cluster.variables import require_secrets
     from ray_backfill.engine.runs import RunOptions
+    from ray_backfill.observe.notify import announced, checked
     from ray_backfill.planner import make_plan
     from ray_backfill.registry import load_job
     from ray_backfill.warehouse import open_warehouse
 
-    if no_parallel and (address or workers):
-        raise UsageError("--no-parallel works in this process: it takes no --workers or --address.")
-    selection = selection_of(season, start_date, end_date, dates, select)
-    loaded, house = load_job(job), open_warehouse(warehouse)
-    count = 1 if no_parallel else workers or cores()
-    plan = make_plan(job, facts_of(house, loaded, option, selection), selection, count)
-    _refuse_too_many(plan, max_dates)
-    options = RunOptions(
-        job=job,
-        workers=count,
-        # One span has nothing to run beside: without Ray's start it is done sooner.
-        parallel=not no_parallel and bool(workers or address or len(plan.spans) > 1),
-        address=address,
-        batch=batch,
-        strict=strict,
-        steal_lease=steal_lease,
-        verify=verify,
-    )
-    report = carry_out(house, loaded, plan, options, quiet=quiet)
-    if as_json:
-        console.json_out(asdict(report))
-    else:
-        print_report(report)
+    log = log_of(log_format, job, quiet=quiet)
+    with console.in_lines(log), announced(checked(notify), job, warehouse, console.warn) as ending:
+        require_secrets()
+        if no_parallel and (address or workers):
+            raise UsageError(
+                "--no-parallel works in this process: it takes no --workers or --address."
+            )
+        selection = selection_of(season, start_date, end_date, dates, select)
+        loaded, house = load_job(job), open_warehouse(warehouse)
+        count = 1 if no_parallel else workers or (_CLUSTER_WORKERS if address else cores())
+        memory = memory_of(worker_memory, count, here=not address)
+        facts = facts_of(house, loaded, option, selection)
+        plan = make_plan(job, facts, selection, count, memory)
+        _refuse_too_many(plan, max_dates)
+        _refuse_too_large(plan)
+        options = RunOptions(
+            job=job,
+            workers=count,
+            # One span has nothing to run beside: without Ray's start it is done sooner.
+            parallel=not no_parallel and bool(workers or address or len(plan.spans) > 1),
+            address=address,
+            batch=batch,
+            strict=strict,
+            steal_lease=steal_lease,
+            verify=verify,
+            worker_wait=worker_wait,
+        )
+        report = carry_out(house, loaded, plan, options, quiet=quiet, log=log, ending=ending)
+        if as_json:
+            console.json_out(asdict(report))
+        else:
+            print_report(report)
+            if log is None:  # the log's last line says it
+                console.note(f"{report.verdict} (exit {report.exit_code})")
     raise typer.Exit(report.exit_code)
 
 
@@ -132,33 +172,82 @@ def _refuse_too_many(plan: Plan, most: int) -> None:
     )
 
 
+def _refuse_too_large(plan: Plan) -> None:
+    """Where nothing else is left to do; beside other dates, the report names them."""
+    if plan.selected or not plan.too_large:
+        return
+    day, why = next(iter(plan.too_large.items()))
+    raise RefusedError(
+        f"{len(plan.too_large):,} dates are due, and none fits a worker. {day}: {why}.",
+        hint="Give --worker-memory more, if your workers have it.",
+    )
+
+
 def _again(count: int) -> str:
-    """The command as it was typed, with enough dates allowed."""
+    """The command as it was typed, with enough dates allowed, and without the secret webhook."""
+    if submission_id():
+        return f"the same `ray-backfill submit` with --max-dates {count}"
     typed = iter(sys.argv[1:])
     kept = []
     for part in typed:
         if part == "--max-dates":
             next(typed, None)
+        elif part == "--notify":
+            next(typed, None)
+            kept += [part, "URL"]
+        elif part.startswith("--notify="):
+            kept.append("--notify=URL")
         elif not part.startswith("--max-dates="):
             kept.append(part)
     return shlex.join(["ray-backfill", *kept, "--max-dates", str(count)])
 
 
-def carry_out(house: Any, job: Any, plan: Plan, options: RunOptions, *, quiet: bool) -> Report:
-    """Execute a plan with progress on stderr, and a gentle first Ctrl-C."""
+def carry_out(
+    house: Any,
+    job: Any,
+    plan: Plan,
+    options: RunOptions,
+    *,
+    quiet: bool,
+    log: Log | None = None,
+    ending: Ending | None = None,
+) -> Report:
+    """Execute a plan with progress on stderr or in a log, and a gentle first Ctrl-C.
+
+    `ending` is told what there is to report, from the run's begin on.
+    """
     from ray_backfill.cli.display import shown
     from ray_backfill.engine.driver import Switch
     from ray_backfill.engine.runs import execute
+    from ray_backfill.observe.stream import overheard
 
     switch = Switch()
 
     @contextmanager
     def watch(driver: Driver) -> Iterator[None]:
-        with shown(driver.progress, quiet=quiet):
+        if ending is not None:
+            ending.so_far = lambda: _so_far(driver)
+        if log is not None:
+            driver.watchers.append(log.event)
+        with shown(driver.progress, quiet=quiet or log is not None):
             yield
 
-    with _gentle(switch):
-        return execute(house, job, plan, options, switch, watch)
+    # What is printed on the way, by Ray or by a job, is no part of the results on stdout.
+    aside = redirect_stdout(sys.stderr) if log is None else overheard(log)
+    with _gentle(switch), aside:
+        report = execute(house, job, plan, options, switch, watch)
+    if ending is not None:
+        ending.report = asdict(report)
+    return report
+
+
+def _so_far(driver: Driver) -> dict[str, Any]:
+    """The report of a run that did not come to its own end."""
+    published = {day: rows for day, rows in driver.progress.published.items() if rows}
+    found = {**asdict(driver.report), "published": published, "rows": sum(published.values())}
+    if driver.progress.started is not None:
+        found["seconds"] = time.time() - driver.progress.started
+    return found
 
 
 @contextmanager
@@ -180,7 +269,7 @@ def _gentle(switch: Switch) -> Iterator[None]:
 
 
 def print_report(report: Report) -> None:
-    """The end report: numbers to stdout, each problem with its date and reason."""
+    """The end report: numbers and each problem with its date and reason, to stdout."""
     console.table(
         f"Run {report.run_id} of {report.job} → {report.table}",
         ["", ""],
@@ -191,7 +280,9 @@ def print_report(report: Report) -> None:
             *_some("failed", report.failed),
             *_some("quarantined", report.quarantined),
             *_some("quarantined before", report.known_bad),
+            *_some("too large", report.too_large),
             *_some("blocked", report.blocked),
+            *_retries(report),
             *_some("not started", report.not_started),
             ("seconds", f"{report.seconds:.1f} ({_stages(report)})"),
             *_bill(report),
@@ -208,11 +299,15 @@ def print_report(report: Report) -> None:
         )
         if len(report.unmatched) > _LISTED:
             console.note(f"… and {len(report.unmatched) - _LISTED} more kinds, in the JSON report.")
-    console.note(f"{report.verdict} (exit {report.exit_code})")
 
 
 def _some(label: str, found: Sequence[str] | dict[str, str]) -> list[tuple[str, str]]:
     return [(label, f"{len(found):,} dates")] if found else []
+
+
+def _retries(report: Report) -> list[tuple[str, str]]:
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(report.retry_counts.items()))
+    return [("retries and splits", counts)] if counts else []
 
 
 def _bill(report: Report) -> list[tuple[str, str]]:
@@ -231,6 +326,7 @@ def _print_problems(report: Report) -> None:
         "failed": report.failed,
         "quarantined": report.quarantined,
         "quarantined before": report.known_bad,
+        "too large": report.too_large,
         "blocked": report.blocked,
         "note": {day: "; ".join(notes) for day, notes in report.notes.items()},
     }

@@ -137,7 +137,9 @@ class Driver:
         return report
 
     def abort(self, exit_code: int, why: str) -> None:
-        """Write the last line of a run that was ended from outside."""
+        """Write the last line of a run that was ended from outside, if it has none yet."""
+        if self.progress.ended is not None:
+            return
         self.emit({"event": "end", "exit_code": exit_code, "verdict": why})
         self._journal.flush()
 

@@ -78,9 +78,12 @@ class InlineExecutor:
     def wait(self, seconds: float) -> list[Outcome]:
         if not self._running:
             return []
+        from ray_backfill.observe.stream import at_span
+
         task, steps = self._running[0]
         try:
-            return [Outcome(task, handover=next(steps))]
+            with at_span(task.span):
+                return [Outcome(task, handover=next(steps))]
         except StopIteration:
             outcome = Outcome(task)
         except Exception as error:  # noqa: BLE001 - the driver decides what any error means

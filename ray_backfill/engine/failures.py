@@ -7,7 +7,7 @@ from typing import Literal
 from ray_backfill.errors import BackfillError, DataError, LeaseLostError, WarehouseError
 from ray_backfill.redact import CleanedError, redacted
 
-__all__ = ["FailureKind", "describe", "kind_of", "most_tries", "out_of_memory"]
+__all__ = ["FailureKind", "describe", "ending", "kind_of", "most_tries", "out_of_memory"]
 
 FailureKind = Literal["infrastructure", "data", "code"]
 
@@ -47,6 +47,15 @@ def out_of_memory(error: BaseException) -> bool:
 def _from_ray(error: BaseException) -> bool:
     """A worker or node that died, an object that was lost, memory that ran out."""
     return type(error).__module__.split(".")[0] == "ray"
+
+
+def ending(error: BaseException) -> tuple[int, str]:
+    """Exit code and sentence of a run that an error ended."""
+    if isinstance(error, KeyboardInterrupt):
+        return 130, "cancelled at once; the same command goes on"
+    if isinstance(error, BackfillError):
+        return error.exit_code, describe(error)
+    return 1, f"ended by {describe(error)}"
 
 
 def describe(error: BaseException) -> str:

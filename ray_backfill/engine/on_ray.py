@@ -48,12 +48,16 @@ class ProgressActor:
 
 def _run_task(task: Task, actor: Any) -> Iterator[Handover]:
     from ray_backfill.engine.worker import run_span
+    from ray_backfill.observe.stream import worker_log
 
-    def emit(event: Mapping[str, Any]) -> None:
-        # Fire and forget: a lost actor must not hold a worker up.
-        actor.observe.remote(event)
+    with worker_log(task) as log:
 
-    yield from run_span(task, emit)
+        def emit(event: Mapping[str, Any]) -> None:
+            log.event(event)
+            # Fire and forget: a lost actor must not hold a worker up.
+            actor.observe.remote(event)
+
+        yield from run_span(task, emit)
 
 
 class RayExecutor:

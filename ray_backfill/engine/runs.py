@@ -13,13 +13,13 @@ import polars as pl
 from ray_backfill.engine.control import cancellable
 from ray_backfill.engine.driver import Driver, Settings, Switch
 from ray_backfill.engine.executor import Executor, InlineExecutor
-from ray_backfill.engine.failures import describe
+from ray_backfill.engine.failures import ending
 from ray_backfill.engine.journal import ended_runs
 from ray_backfill.engine.lease import HeldLease
 from ray_backfill.engine.reading import read_inputs
 from ray_backfill.engine.report import Report, save_report
+from ray_backfill.engine.task import Emit
 from ray_backfill.engine.worker import compute_span
-from ray_backfill.errors import BackfillError
 from ray_backfill.job import Context, Job
 from ray_backfill.options import from_json
 from ray_backfill.planner import Decision, Plan
@@ -82,14 +82,8 @@ def execute(
             with cancellable(warehouse, run_id, switch), watch(driver):
                 driver.begin()
                 report = _work(warehouse, job, plan, options, driver)
-        except KeyboardInterrupt:
-            driver.abort(130, "cancelled at once; the same command goes on")
-            raise
-        except BackfillError as error:
-            driver.abort(error.exit_code, str(error))
-            raise
-        except Exception as error:
-            driver.abort(1, f"ended by {describe(error)}")
+        except BaseException as error:
+            driver.abort(*ending(error))
             raise
         if bill := getattr(warehouse, "billed", None):
             report.billed = bill()
@@ -113,14 +107,25 @@ def _work(
     executor = _executor(options, driver)
     try:
         driver.attach(executor)
+        if options.parallel:
+            driver.watchers.append(_metrics(driver))
         driver.run(executor, restamp)
         return driver.finish(options.strict)
-    except BaseException:
+    except BaseException as error:
         executor.kill()
+        # Before Ray is left: what it counts of the run ends with the connection.
+        driver.abort(*ending(error))
         raise
     finally:
         driver.attach(None)
         executor.close()
+
+
+def _metrics(driver: Driver) -> Emit:
+    from ray_backfill.observe.metrics import Metrics
+
+    report = driver.report
+    return Metrics(report.job, report.table, driver.progress, len(report.blocked)).apply
 
 
 def _executor(options: RunOptions, driver: Driver) -> Executor:

@@ -153,7 +153,8 @@ def _said_attempt(e: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _said_retry(e: Mapping[str, Any]) -> tuple[str, str]:
-    return "warning", f"{e['span']}, attempt {e['attempt']}: {e['error']}"
+    then = f", {e['action']}" if e.get("action") else ""
+    return "warning", f"{e['span']}, attempt {e['attempt']}{then}: {e['error']}"
 
 
 def _said_span_done(e: Mapping[str, Any]) -> tuple[str, str]:
@@ -163,6 +164,10 @@ def _said_span_done(e: Mapping[str, Any]) -> tuple[str, str]:
 def _said_handover(e: Mapping[str, Any]) -> tuple[str, str]:
     spent = ", ".join(f"{stage} {s:.2f} s" for stage, s in (e.get("seconds") or {}).items())
     return "info", f"{e.get('span')} handed over {e.get('rows') or 0:,} rows: {spent}."
+
+
+def _said_cancel(e: Mapping[str, Any]) -> tuple[str, str]:
+    return "warning", str(e["error"])
 
 
 def _said_end(e: Mapping[str, Any]) -> tuple[str, str]:
@@ -183,5 +188,6 @@ _SAID: dict[str, Callable[[Mapping[str, Any]], tuple[str, str]]] = {
     "retry": _said_retry,
     "span_done": _said_span_done,
     "handover": _said_handover,
+    "cancel": _said_cancel,
     "end": _said_end,
 }

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from ray_backfill.engine.failures import describe
-from ray_backfill.errors import BackfillError, UsageError
+from ray_backfill.engine.failures import ending
+from ray_backfill.errors import UsageError
 
 __all__ = ["Ending", "announced", "checked", "place", "post"]
 
@@ -43,21 +43,13 @@ class Ending:
         if error is None and self.report is not None:
             told |= self.report
         else:
-            code, verdict = _verdict(error)
+            code, verdict = ending(error) if error else (1, "it had no end")
             told |= {**self.so_far(), "exit_code": code, "verdict": verdict}
         cancelled = told["exit_code"] == 130
         event = "cancelled" if cancelled else "finished" if error is None else "aborted"
         run = f", run {told['run_id']}" if told["run_id"] else ""
         text = f"{told['job']}{run}: {told['verdict']} (exit {told['exit_code']})"
         return {"event": event, "text": " ".join(text.split()), **told}
-
-
-def _verdict(error: BaseException | None) -> tuple[int, str]:
-    if isinstance(error, KeyboardInterrupt):
-        return 130, "cancelled at once; the same command goes on"
-    if isinstance(error, BackfillError):
-        return error.exit_code, str(error)
-    return 1, "it had no end" if error is None else f"ended by {describe(error)}"
 
 
 def checked(url: str | None) -> str | None:
@@ -112,7 +104,7 @@ def _tell(
     try:
         why = post(url, ending.body(error))
     except Exception as problem:  # noqa: BLE001 - whatever it is, the run has ended as it has
-        why = type(problem).__name__
+        why = f"could not be told ({type(problem).__name__})"
     if why:
         warn(f"Not notified: {place(url)} {why}. The run is not touched by that.")
 
@@ -124,7 +116,7 @@ def post(url: str, body: Mapping[str, Any], seconds: float = _SECONDS) -> str:
     keeps to a timeout.
     """
     data = json.dumps(body, default=str).encode()
-    why = [f"did not answer within {seconds:.0f} s"]
+    why = [f"did not answer within {seconds:g} s"]
     gone = threading.Event()
     thread = threading.Thread(target=_tries, args=(url, data, why, gone), daemon=True)
     thread.start()

@@ -6,22 +6,28 @@ and the span that it was said in; `logger.warning("…", extra={"date": day})` g
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
+import re
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from contextvars import ContextVar
 from typing import Any
 
 from ray_backfill.engine.task import Task
 from ray_backfill.observe.logs import line, lines_of
+from ray_backfill.redact import redacted
 
-__all__ = ["Log", "at_span", "heard", "to_stderr", "worker_log"]
+__all__ = ["Log", "at_span", "heard", "overheard", "to_stderr", "worker_log"]
 
+_OURS = frozenset({"published", "stage", "span_done", "handover", "phase"})
+"""Kinds whose words are all our own: no credentials to look for in the most frequent lines."""
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _SPAN: ContextVar[str | None] = ContextVar("span", default=None)
 
 
@@ -79,6 +85,8 @@ class Log:
         self.note(message, level="error", event="error", traceback=text)
 
     def _put(self, one: Mapping[str, Any]) -> None:
+        if one["event"] not in _OURS:
+            one = {n: redacted(v) if isinstance(v, str) else v for n, v in one.items()}
         text = json.dumps(one, default=str, ensure_ascii=False, separators=(",", ":"))
         with self._lock:
             self._write(text + "\n")
@@ -103,6 +111,37 @@ class _Ear(logging.Handler):
             self._log.note(record.getMessage().strip(), level, "log", **fields)
         except Exception:  # noqa: BLE001 - what logging itself does about it
             self.handleError(record)
+
+
+class _Said(io.TextIOBase):
+    """A stream whose lines become log lines: for what others print."""
+
+    def __init__(self, log: Log, level: str, name: str) -> None:
+        self._log, self._level, self._name = log, level, name
+        self._rest = ""
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return 2
+
+    def write(self, text: str) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for one in lines:
+            if said := _COLOUR.sub("", one).strip():
+                self._log.note(said, self._level, "log", logger=self._name)
+        return len(text)
+
+
+@contextmanager
+def overheard(log: Log) -> Iterator[None]:
+    """Make lines of what is printed while the block runs: Ray tells of dead workers on stdout."""
+    with (
+        redirect_stdout(_Said(log, "info", "stdout")),
+        redirect_stderr(_Said(log, "warning", "stderr")),
+    ):
+        yield
 
 
 @contextmanager
