@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Annotated
@@ -10,6 +11,7 @@ from typing import Annotated
 import typer
 
 from ray_backfill.errors import BackfillError
+from ray_backfill.redact import redacted
 
 __all__ = ["build", "main"]
 
@@ -73,7 +75,10 @@ def main() -> None:
     except BackfillError as problem:
         from ray_backfill.cli import console
 
-        console.error(problem)
+        console.error(type(problem)(redacted(problem.message), redacted(problem.hint)))
         sys.exit(problem.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as problem:  # noqa: BLE001 - shown as Python does, without credentials
+        sys.stderr.write(redacted("".join(traceback.format_exception(problem))))
+        sys.exit(1)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ray_backfill.planner import Plan
 from ray_backfill.sizing import BASE_BYTES
+from ray_backfill.stored import parsed
 from ray_backfill.warehouse import Warehouse
 
 __all__ = ["Report", "new_report", "past_memory_factor", "past_rate", "save_report"]
@@ -165,15 +166,6 @@ def past_memory_factor(warehouse: Warehouse, table: str) -> float | None:
 
 def _last_reports(warehouse: Warehouse, field: str, value: str) -> Iterator[Mapping[str, Any]]:
     for key in sorted(warehouse.list_objects("reports/"), reverse=True)[:_JUDGED_RUNS]:
-        found = _loaded(warehouse.get_object(key))
+        found = parsed(warehouse.get_object(key))
         if found.get(field) == value:
             yield found
-
-
-def _loaded(data: bytes | None) -> Mapping[str, Any]:
-    """A kept report; empty where it was cut short, as it only feeds an estimate."""
-    try:
-        found = json.loads(data or b"{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

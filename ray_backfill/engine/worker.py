@@ -19,6 +19,7 @@ from ray_backfill.fingerprint import fingerprints, view_digests
 from ray_backfill.gates import check_schema, quarantine
 from ray_backfill.job import Computed, Context, Frames, Job
 from ray_backfill.options import from_json
+from ray_backfill.redact import cleaned
 from ray_backfill.registry import load_job
 from ray_backfill.warehouse import Warehouse, open_warehouse
 
@@ -28,8 +29,18 @@ __all__ = ["compute_span", "run_span"]
 def run_span(task: Task, emit: Emit) -> Iterator[Handover]:
     """Hand over the dates of a task, about `task.batch` at a time.
 
-    Every error goes to the caller; what was handed over before stays good.
+    Every error goes to the caller, without credentials; what was handed over before stays good.
     """
+    try:
+        yield from _handovers(task, emit)
+    except Exception as error:
+        safe = cleaned(error)
+        if safe is error:
+            raise
+        raise safe from None
+
+
+def _handovers(task: Task, emit: Emit) -> Iterator[Handover]:
     _forget_peak()
     job = load_job(task.job)
     warehouse = open_warehouse(task.warehouse)

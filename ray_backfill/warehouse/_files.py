@@ -132,11 +132,12 @@ def active_files(
 
 def _below(stored: DeltaTable, path: str) -> str:
     """The path as it is, if it stays in the table's folder however often it is decoded."""
-    seen, plain = "", path
-    while plain != seen:
-        seen, plain = plain, unquote(plain)
-        parts = seen.split("/")
-        if _NOT_BELOW.search(seen) or not all(parts) or {".", ".."} & set(parts):
+    layers = [path]
+    while (plain := unquote(layers[-1])) != layers[-1]:
+        layers.append(plain)
+    for layer in layers:
+        parts = layer.split("/")
+        if _NOT_BELOW.search(layer) or not all(parts) or {".", ".."} & set(parts):
             raise WarehouseError(
                 f"The log of {stored.table_uri} names {names.shown(path)}, which is not a file "
                 "below the table; it is neither read nor replaced.",
@@ -155,7 +156,9 @@ def _deletions(stored: DeltaTable) -> dict[str, tuple[int, str]]:
     if "deletionVectors" not in (stored.protocol().reader_features or ()):
         return {}
     found = {}
-    for path, kept in pl.DataFrame(stored.deletion_vectors()).iter_rows():
+    with _objects.translated(f"Reading which rows of {stored.table_uri} are deleted"):
+        vectors = pl.DataFrame(stored.deletion_vectors())
+    for path, kept in vectors.iter_rows():
         digest = hashlib.sha256(bytes(kept)).hexdigest()[:16]
         found[unquote(path).rpartition("/")[2]] = (kept.count(False), digest)
     return found

@@ -35,6 +35,7 @@ __all__ = [
     "make_folder",
     "normal_uri",
     "object_key",
+    "printable",
     "put",
     "size_of",
     "subfolders",
@@ -164,6 +165,7 @@ def translated(doing: str, *, consequence: str = "") -> Iterator[None]:
 def explained(doing: str, error: Exception, consequence: str) -> WarehouseError:
     """An error of the storage as a sentence for people."""
     text = str(error).partition("\n\nDebug source")[0].strip()
+    text = printable(text)
     if told := re.search(r"<Code>(.*?)</Code>\s*<Message>(.*?)</Message>", text):
         text = f"{told[2].rstrip('.')} ({told[1]})"
     hint = "Check that the path exists and that you may read and write it."
@@ -173,6 +175,11 @@ def explained(doing: str, error: Exception, consequence: str) -> WarehouseError:
         text, hint = "the file is larger than allowed (ulimit -f)", "Raise the limit."
     what = f"{doing} failed: {text.rstrip('.')}."
     return WarehouseError(f"{what} {consequence}".strip(), hint=hint)
+
+
+def printable(text: str) -> str:
+    """Without control characters: what lies in a storage must not speak to a terminal."""
+    return _CONTROL.sub(" ", text)
 
 
 def put(uri: str, path: str, data: bytes, *, create: bool = False) -> bool:

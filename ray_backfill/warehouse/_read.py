@@ -13,7 +13,7 @@ from polars.exceptions import PolarsError
 from ray_backfill.calendar import DateRange
 from ray_backfill.contract import Column, Table
 from ray_backfill.errors import ContractError, WarehouseError
-from ray_backfill.warehouse import _arrow
+from ray_backfill.warehouse import _arrow, _objects
 from ray_backfill.warehouse._files import File, active_files, is_plain, partition_column
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _blame(
         except FileNotFoundError as cause:
             raise _unreadable(table, file, url, "is missing") from cause
         except (PolarsError, OSError) as cause:
-            text = str(cause).partition("\n")[0]
+            text = _objects.printable(str(cause).partition("\n")[0])
             raise _unreadable(table, file, url, f"cannot be read: {text}") from cause
     raise WarehouseError(f"{table.name} could not be read: {error}.") from error
 
