@@ -131,8 +131,10 @@ class _Screen:
         elif not sys.stderr.isatty():
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
-        elif not known and not text.startswith(_RAYS_OWN):
-            console.note(text if record is None else str(record.get("message") or text))
+        elif record is None and not text.startswith(_RAYS_OWN):
+            console.note(text)
+        elif record is not None and not known and record.get("level") != "info":
+            console.note(str(record.get("message") or text))
 
     def fold(self, text: str) -> tuple[dict[str, Any] | None, bool]:
         """A line's JSON, and whether it tells of the run's progress.

@@ -16,10 +16,8 @@ Say = Callable[[str], None]
 
 _HEARTBEAT = 20.0
 """Seconds between pings: a connection that died while this machine slept is known by them."""
-_STATUS = 5.0
+_STATUS = 2.0
 """Seconds between looks at the job's status, beside its log."""
-_LAST_LINES = 10.0
-"""Seconds that the log of a job that has ended may still take to arrive."""
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -133,10 +131,8 @@ async def _one_connection(
     heard()
     tail = asyncio.create_task(_tail(api, submission_id, reader, line, heard))
     try:
-        while not tail.done():
-            await asyncio.wait({tail}, timeout=_LAST_LINES if facts.has_ended else _STATUS)
-            if facts.has_ended:
-                break
+        while not (tail.done() or facts.has_ended):
+            await asyncio.wait({tail}, timeout=_STATUS)
             facts = await asyncio.to_thread(api.job, submission_id)
             heard()
     finally:
@@ -144,7 +140,8 @@ async def _one_connection(
         tail.cancel()
         await asyncio.gather(tail, return_exceptions=True)
     if not whole:
-        # In one piece, then: a proxy may let no web socket through.
+        # The rest in one piece: Ray's tail of a log that has ended takes seconds to say so, and
+        # a proxy may let no web socket through.
         text = await asyncio.to_thread(api.logs, submission_id)
         reader.begin()
         for one in reader.feed(text):
