@@ -43,6 +43,11 @@ def call_json(*args: str, warehouse: Warehouse) -> Any:
     return json.loads(done.stdout)
 
 
+def said(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    """The log lines of a run: all that it wrote to a stderr that is no terminal."""
+    return [json.loads(line) for line in done.stderr.splitlines()]
+
+
 def test_plan_shows_states_spans_and_what_a_run_would_do(lake: Warehouse) -> None:
     """States with counts and reasons; JSON has each date with its reason."""
     done = call("plan", ROLLING, warehouse=lake)
@@ -112,7 +117,8 @@ def test_too_many_dates_are_refused_with_the_command_that_goes_on(lake: Warehous
     arguments = ("run", ROLLING, "--start-date", "2025-01-01", "--end-date", "2025-02-10")
     refused = call(*arguments, "--max-dates", "10", warehouse=lake)
     assert refused.returncode == 3
-    line = next(text for text in refused.stderr.split("run: ") if text.startswith("ray-backfill"))
+    (problem,) = said(refused)
+    line = problem["hint"].partition("run: ")[2]
     assert f"-w {lake.uri}" in line
     goes_on = call(*line.split()[1:], "--no-parallel")
     assert goes_on.returncode == 0
@@ -239,14 +245,46 @@ def test_status_and_watch_show_past_runs(lake: Warehouse) -> None:
     assert str(DAYS[8]) in watched.stdout
 
 
-def test_a_line_log_without_a_terminal_and_a_live_display_on_one(lake: Warehouse) -> None:
-    """Pipes get lines without control codes, a terminal gets a bar."""
-    plain = call("run", ROLLING, "--no-parallel", "--end-date", "2025-01-20", warehouse=lake)
+def test_json_lines_without_a_terminal_and_a_live_display_on_one(lake: Warehouse) -> None:
+    """Pipes get a JSON object a line, or a line log where asked; a terminal gets a bar."""
+    piped = call("run", ROLLING, "--no-parallel", "--end-date", "2025-01-20", warehouse=lake)
+    lines = said(piped)
+    assert (lines[0]["event"], lines[-1]["event"]) == ("run", "end")
+    published = {line["date"]: line["rows"] for line in lines if line["event"] == "published"}
+    assert published == {str(day): 5 for day in DAYS if str(day) <= "2025-01-20"}
+    arguments = ("--no-parallel", "--log-format", "text", "--end-date", "2025-01-25")
+    plain = call("run", ROLLING, *arguments, warehouse=lake)
     assert "\x1b" not in plain.stderr
     assert "dates planned" in plain.stderr
     text = _on_a_terminal([str(SCRIPT), "run", ROLLING, "--no-parallel", "-w", lake.uri])
     assert "\x1b[" in text
     assert "━" in text
+
+
+def test_quiet_leaves_out_what_went_well(lake: Warehouse) -> None:
+    """Warnings, errors and the end remain; so does `--json` on stdout, with nothing beside it."""
+    arguments = ("--no-parallel", "--quiet", "--json", "-o", f"raise_on={DAYS[8]}")
+    done = call("run", ROLLING, *arguments, warehouse=lake)
+    lines = said(done)
+    assert {line["level"] for line in lines} == {"warning", "error"}
+    assert lines[-1]["message"] == f"{json.loads(done.stdout)['verdict']} (exit 1)"
+    good = call("run", ROLLING, "-q", "-o", "raise_on=", warehouse=lake)
+    assert [line["event"] for line in said(good)] == ["end"]
+
+
+def test_an_error_that_nobody_expected_is_a_line_with_its_traceback(tmp_path: Path) -> None:
+    """Of a run: exit 1, and not a word that is no line."""
+    (tmp_path / "broken.py").write_text("raise RuntimeError('this module is broken')")
+    done = subprocess.run(
+        [SCRIPT, "run", "broken:JOB", "-w", str(tmp_path / "lake")],
+        env=environment() | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (line,) = said(done)
+    assert (done.returncode, line["level"], line["job"]) == (1, "error", "broken:JOB")
+    assert "this module is broken" in line["message"]
 
 
 def _on_a_terminal(command: list[str]) -> str:

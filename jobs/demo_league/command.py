@@ -145,11 +145,18 @@ def _tell_the_story(
     """Run; where lines were withheld show the hole, deliver, show what is stale, run again."""
     from jobs.demo_league.spec import season_name
     from ray_backfill.cli.coverage import coverage
+    from ray_backfill.cli.display import LogFormat
     from ray_backfill.cli.plan import plan
     from ray_backfill.cli.run import run
 
     place: dict[str, Any] = {"warehouse": warehouse}
-    how = {**place, "workers": workers, "no_parallel": no_parallel, "max_dates": 1_000_000}
+    how = {
+        **place,
+        "workers": workers,
+        "no_parallel": no_parallel,
+        "max_dates": 1_000_000,
+        "log_format": LogFormat.TEXT,
+    }
     what = {**place, "season": [season_name(spec.years[-1])]}
     _step(f"run {_JOB}", "every date that has games and no rows yet")
     _ended_well(run, _JOB, **how)
