@@ -147,7 +147,7 @@ def test_stages_and_bytes_are_those_of_the_handovers(observed: Observed) -> None
     """As many observations of a stage as handovers that spent time in it; all of their bytes."""
     handovers = [line for line in observed.lines if line["event"] == "handover"]
     stages = Counter(stage for line in handovers for stage in line["seconds"])
-    assert {"read", "compute", "stage"} <= stages.keys()
+    assert {"read", "compute", "stage", "commit"} <= stages.keys()
     for stage, count in stages.items():
         assert observed.value("ray_backfill_stage_seconds_count", stage=stage) == count
     staged = sum(line["bytes"] for line in handovers)
@@ -188,3 +188,4 @@ def test_the_driver_writes_nothing_but_lines(observed: Observed) -> None:
     assert {line["run"] for line in observed.lines} == {observed.report["run_id"]}
     errors = [line["date"] for line in observed.lines if line["level"] == "error"]
     assert errors == [str(POISONED), None]
+    assert all(line["span"] for line in observed.lines if line["date"])

@@ -235,9 +235,10 @@ class Driver:
             self._recover(replace(task, days=tuple(left)), error)
 
     def _publish(self, handover: Handover) -> None:
-        task = handover.task
+        task, seconds = handover.task, dict(handover.seconds)
         for day, why in handover.quarantined.items():
-            self._give_up(day, "quarantined", "data", why, handover.fingerprints.get(day, ""))
+            fingerprint = handover.fingerprints.get(day, "")
+            self._give_up(task, day, "quarantined", "data", why, fingerprint)
             self._left[task.name].discard(day)
         if handover.staged:
             began = time.perf_counter()
@@ -251,17 +252,17 @@ class Driver:
                 # The dates stay in what the task has left: they are tried again at its end.
                 self._retry(task, "infrastructure", "again", f"publishing: {describe(error)}")
                 return
-            self._count("commit", time.perf_counter() - began)
+            seconds["commit"] = time.perf_counter() - began
             self._left[task.name] -= set(done.dates)
             days = {str(s.day): s.rows for s in handover.staged}
             self.emit({"event": "published", "days": days, "span": task.span})
             if task.restamp:
                 self.report.restamped += sorted(days)
-        self._learn(handover)
+        self._learn(handover, seconds)
 
-    def _learn(self, handover: Handover) -> None:
-        for stage, seconds in handover.seconds.items():
-            self._count(stage, seconds)
+    def _learn(self, handover: Handover, seconds: Mapping[str, float]) -> None:
+        for stage, spent in seconds.items():
+            self.report.stages[stage] = self.report.stages.get(stage, 0.0) + spent
         for u in handover.unmatched:
             self._unmatched[(u.table, u.source, u.why)] += u.rows
         self.report.learn_memory(handover.peak_bytes, handover.task.data_bytes)
@@ -271,15 +272,12 @@ class Driver:
                 "at": time.time(),
                 "span": handover.task.span,
                 "attempt": handover.task.attempt,
-                "seconds": dict(handover.seconds),
+                "seconds": seconds,
                 "rows": sum(s.rows for s in handover.staged),
                 "bytes": sum(s.bytes for s in handover.staged),
                 "peak_bytes": handover.peak_bytes,
             }
         )
-
-    def _count(self, stage: str, seconds: float) -> None:
-        self.report.stages[stage] = self.report.stages.get(stage, 0.0) + seconds
 
     # -- failures --------------------------------------------------------------------------
     def _recover(self, task: Task, error: BaseException) -> None:
@@ -306,7 +304,7 @@ class Driver:
             for day in task.days:
                 self._same[(task.season.name, message)] += 1
                 fingerprint = self._decisions[day.day].fingerprint
-                self._give_up(day.day, "failed", kind, message, fingerprint)
+                self._give_up(task, day.day, "failed", kind, message, fingerprint)
         self.emit({"event": "span_done", "span": task.span})
 
     def _hopeless(self, task: Task, message: str) -> bool:
@@ -316,13 +314,15 @@ class Driver:
         self.report.count_retry(task.span, task.attempt, kind, action, message)
         self.emit({"event": "retry", **self.report.retries[-1]})
 
-    def _give_up(self, day: date, outcome: str, kind: str, message: str, fingerprint: str) -> None:
+    def _give_up(
+        self, task: Task, day: date, outcome: str, kind: str, message: str, fingerprint: str
+    ) -> None:
         attempt = Attempt(
             outcome, kind, message, fingerprint, self._plan.code_version, self._plan.job_options
         )
         into = self.report.quarantined if outcome == "quarantined" else self.report.failed
         into[str(day)] = message
-        self.emit(attempt_event(day, attempt))
+        self.emit({**attempt_event(day, attempt), "span": task.span})
 
     # -- making ----------------------------------------------------------------------------
     def _tasks(self, restamp: Sequence[Decision]) -> list[Task]:
