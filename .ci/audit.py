@@ -58,7 +58,10 @@ def unpinned(lock: Path) -> list[str]:
 
 
 def withdrawn(lock: Path) -> list[str]:
-    """Releases that the package index calls yanked, or does not offer under these hashes."""
+    """Releases that the package index calls yanked, or does not have.
+
+    Hashes are not compared here: pip does that with each file, wherever the lock is installed.
+    """
     command = [str(BIN / "uv"), "pip", "install", "--dry-run", "--reinstall", "--no-deps"]
     command += ["--require-hashes", "--color=never", "--python", sys.executable]
     if index := run([sys.executable, "-m", "pip", "config", "get", "global.index-url"]):
@@ -67,8 +70,8 @@ def withdrawn(lock: Path) -> list[str]:
     done = run([*command, "--requirement", str(lock)])
     if done is None or done.returncode:
         text = "no answer in time" if done is None else done.stderr
-        if done is not None and re.search(r"(?i)hash|no solution|not found in the", text):
-            return [f"{lock.name}: the index does not offer what is pinned: {last(text)}"]
+        if found := re.search(r"there is no version of \S+|\S+ was not found in the package", text):
+            return [f"{lock.name}: the package index says: {found[0]}"]
         unknown(f"yanked releases of {lock.name}", text)
         return []
     found = re.findall(r"warning: (.* is yanked.*)", done.stderr)
