@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from ray_backfill import names
-from ray_backfill.calendar import Season, Window, season_of
+from ray_backfill.calendar import DateRange, Season, Window, season_of
 from ray_backfill.contract import STAMP, Table
 
 if TYPE_CHECKING:
@@ -65,6 +65,10 @@ class Input:
     columns: tuple[str, ...]
     window: Window
     required: bool = False
+
+    def extent(self, days: Sequence[date], seasons: Sequence[Season]) -> DateRange | None:
+        """The dates that the table is read over for these days; None: all of it."""
+        return self.window.extent(days, seasons) if self.table.partition else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,15 @@ def run(
             help="Take the table from the run that holds it; that run publishes nothing more.",
         ),
     ] = False,
+    lease_wait: Annotated[
+        float,
+        typer.Option(
+            "--lease-wait",
+            min=0,
+            help="Seconds to wait for another run's lease: one whose machine was lost runs out "
+            "within 60.",
+        ),
+    ] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
     log_format: LogFormatOption = LogFormat.AUTO,
     notify: Annotated[
@@ -150,6 +159,7 @@ def run(
             steal_lease=steal_lease,
             verify=verify,
             worker_wait=worker_wait,
+            lease_wait=lease_wait,
         )
         report = carry_out(house, loaded, plan, options, quiet=quiet, log=log, ending=ending)
         if as_json:

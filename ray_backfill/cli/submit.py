@@ -29,6 +29,9 @@ _HERE_ALONE = frozenset({"no_parallel", "address", "quiet", "as_json", "log_form
 _THERE = {"address": "auto", "log_format": "json"}
 """What `run` is told on the cluster: which Ray is its own, and to log what is followed here."""
 
+_LEASE_WAIT = 90
+"""Seconds: the lease of a submission whose driver was lost with its machine runs out within."""
+
 
 def _taking_what_run_takes(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the parameters of `run` in front of its own: whatever they come to be."""
@@ -177,7 +180,12 @@ def _submission(
     name, code = _job(asked["job"], options, elsewhere)
     argv = made.argv_of(
         get_command(run_command.app),
-        {**asked, **_THERE, "warehouse": warehouse},
+        {
+            **asked,
+            **_THERE,
+            "warehouse": warehouse,
+            "lease_wait": asked["lease_wait"] or _LEASE_WAIT,
+        },
         always=("warehouse",),
     )
     return made.Submission(

@@ -8,7 +8,7 @@ leaves no machine running.
 
 from __future__ import annotations
 
-import asyncio
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,8 +17,8 @@ __all__ = ["FORGET_SECONDS", "NAMESPACE", "ON_HEAD", "Demand", "DemandKeeper"]
 
 NAMESPACE = "ray-backfill"
 _KEEPER = "demand"
-FORGET_SECONDS = 15.0
-"""Silence after which a run counts as gone."""
+FORGET_SECONDS = 60.0
+"""Silence after which a run counts as gone: longer than any publishing takes."""
 _REPEAT_SECONDS = 2.0
 
 ON_HEAD: Mapping[str, Any] = {
@@ -33,39 +33,40 @@ ON_HEAD: Mapping[str, Any] = {
 class DemandKeeper:
     """The actor. It ends itself when no run asks for anything any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, forget_seconds: float) -> None:
+        self._forget_seconds = forget_seconds
         self._asked: dict[str, tuple[tuple[Mapping[str, float], ...], float]] = {}
         self._requested: list[Mapping[str, float]] = []
-        self._loop: asyncio.Task[None] | None = None
+        self._lock = threading.Lock()
+        self._watching: threading.Thread | None = None
 
-    async def ask(self, run_id: str, bundles: Sequence[Mapping[str, float]]) -> None:
+    def ask(self, run_id: str, bundles: Sequence[Mapping[str, float]]) -> None:
         """Note what a run needs from now on; nothing: it needs nothing any more."""
-        if bundles:
-            self._asked[run_id] = (tuple(bundles), time.monotonic())
-        else:
-            self._asked.pop(run_id, None)
-        self._settle()
-        if self._loop is None:
-            self._loop = asyncio.create_task(self._watch())
-
-    async def end(self) -> None:
-        """End the actor, unless a run has asked meanwhile."""
-        import ray
-
-        if not self._asked:
-            ray.actor.exit_actor()  # type: ignore[no-untyped-call]
-
-    async def _watch(self) -> None:
-        import ray
-
-        while True:
-            await asyncio.sleep(1.0)
-            oldest = time.monotonic() - FORGET_SECONDS
-            self._asked = {run: entry for run, entry in self._asked.items() if entry[1] > oldest}
+        with self._lock:
+            if bundles:
+                self._asked[run_id] = (tuple(bundles), time.monotonic())
+            else:
+                self._asked.pop(run_id, None)
             self._settle()
-            if not self._asked:
-                # An actor ends cleanly only within a call.
-                ray.get_runtime_context().current_actor.end.remote()
+        if self._watching is None:
+            self._watching = threading.Thread(target=self._watch, daemon=True)
+            self._watching.start()
+
+    def _watch(self) -> None:
+        import ray
+
+        while self._forget_silent():
+            time.sleep(1.0)
+        # Not `exit_actor`, which is for calls, and waits for those that it has made itself.
+        ray.kill(ray.get_runtime_context().current_actor)
+
+    def _forget_silent(self) -> bool:
+        """Whether any run is left that asks for something."""
+        with self._lock:
+            oldest = time.monotonic() - self._forget_seconds
+            self._asked = {run: said for run, said in self._asked.items() if said[1] > oldest}
+            self._settle()
+            return bool(self._asked)
 
     def _settle(self) -> None:
         from ray.autoscaler.sdk import request_resources
@@ -105,7 +106,7 @@ class Demand:
                     get_if_exists=True,
                     **ON_HEAD,
                 )
-                .remote()
+                .remote(FORGET_SECONDS)
             )
         self._answer = self._keeper.ask.remote(self._run_id, wanted)
         self._said, self._said_at = wanted, now

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from types import TracebackType
 
 from ray_backfill.contract import Table
-from ray_backfill.errors import BackfillError
+from ray_backfill.errors import BackfillError, LeaseHeldError
 from ray_backfill.warehouse import Warehouse
 from ray_backfill.warehouse.protocol import Lease
 
@@ -17,17 +18,36 @@ class HeldLease:
     """Context manager: acquires the lease, renews it from a thread, releases it at the end.
 
     A renewal that fails is not acted on here: publishing checks the lease itself, and stops.
-    Raises `LeaseHeldError` on entry where another run holds the table.
+    Raises `LeaseHeldError` where another run holds the table, and still does after `wait`
+    seconds: the lease of a run whose machine was lost runs out within them.
     """
 
     def __init__(
-        self, warehouse: Warehouse, table: Table, run_id: str, *, seconds: int, steal: bool
+        self,
+        warehouse: Warehouse,
+        table: Table,
+        run_id: str,
+        *,
+        seconds: int,
+        steal: bool,
+        wait: float = 0.0,
     ) -> None:
         self._warehouse = warehouse
         self._seconds = seconds
         self._stop = threading.Event()
-        self.lease: Lease = warehouse.acquire_lease(table, run_id, seconds=seconds, steal=steal)
+        self.lease: Lease = self._acquire(table, run_id, steal, time.monotonic() + wait)
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+
+    def _acquire(self, table: Table, run_id: str, steal: bool, deadline: float) -> Lease:
+        while True:
+            try:
+                return self._warehouse.acquire_lease(
+                    table, run_id, seconds=self._seconds, steal=steal
+                )
+            except LeaseHeldError:
+                if time.monotonic() >= deadline:
+                    raise
+            self._stop.wait(1.0)
 
     def __enter__(self) -> HeldLease:
         self._thread.start()

@@ -42,6 +42,8 @@ class RunOptions:
     strict: bool = False
     steal_lease: bool = False
     lease_seconds: int = 60
+    lease_wait: float = 0.0
+    """Seconds to wait for another run's lease before the run is refused."""
     verify: int = 0
     backoff_seconds: float = 2.0
     worker_wait: float = 900.0
@@ -70,7 +72,12 @@ def execute(
     """
     run_id = new_run_id()
     held = HeldLease(
-        warehouse, job.table, run_id, seconds=options.lease_seconds, steal=options.steal_lease
+        warehouse,
+        job.table,
+        run_id,
+        seconds=options.lease_seconds,
+        steal=options.steal_lease,
+        wait=options.lease_wait,
     )
     with held:
         warehouse.ensure(job.table)
