@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -133,7 +133,7 @@ class _Screen:
             sys.stderr.flush()
         elif record is None and not text.startswith(_RAYS_OWN):
             console.note(text)
-        elif record is not None and not known and record.get("level") != "info":
+        elif record is not None and not known and _is_for_people(record):
             console.note(str(record.get("message") or text))
 
     def fold(self, text: str) -> tuple[dict[str, Any] | None, bool]:
@@ -153,6 +153,11 @@ class _Screen:
             self._drawn = True
             self._stack.enter_context(live(self.progress))
         return record, True
+
+
+def _is_for_people(record: Mapping[str, Any]) -> bool:
+    """Of lines that the display does not show: what the run told its user, and what went wrong."""
+    return record.get("event") == "note" or record.get("level") != "info"
 
 
 def _record(text: str) -> dict[str, Any] | None:

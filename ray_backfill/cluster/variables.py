@@ -16,7 +16,7 @@ from ray_backfill.redact import is_secret
 
 __all__ = ["NEEDED", "require_secrets", "variables_to_send"]
 
-NEEDED = "RAY_BACKFILL_SECRETS"
+NEEDED = "RAY_BACKFILL_NEEDS"
 """Names of the secrets that a submitted run needs, separated by commas."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)

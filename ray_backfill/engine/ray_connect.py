@@ -9,20 +9,21 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, cast
 
 from ray_backfill.engine.demand import NAMESPACE
 from ray_backfill.engine.progress import Progress
+from ray_backfill.engine.submitted import JOB_CONFIG
 from ray_backfill.errors import RefusedError
 from ray_backfill.redact import is_secret
 
 __all__ = ["actor_name", "connect_progress", "probe", "start"]
-
-_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-"""Where Ray tells the driver of a submitted job what it was submitted with."""
 
 
 def actor_name(run_id: str) -> str:
@@ -44,11 +45,13 @@ def start(ray: Any, workers: int, address: str | None) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if not address:
-        ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
+        with _own_sigterm():
+            ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
         return
     probe(address)
     try:
-        ray.init(address=address, **quiet)
+        with _own_sigterm():
+            ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise RefusedError(
@@ -56,6 +59,19 @@ def start(ray: Any, workers: int, address: str | None) -> None:
             hint="`ray status --address …` shows whether it is up; a cluster that asks for a "
             "token needs RAY_AUTH_MODE=token and RAY_AUTH_TOKEN.",
         ) from error
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep what SIGTERM does here: Ray would end this process at once where it means gently."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # neither Ray nor anybody else can set it from here
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -70,13 +86,13 @@ def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
         for name, value in environment.items()
         if name.startswith("RAY_BACKFILL_") and not is_secret(name, value)
     }
-    if _JOB_CONFIG not in environment:
+    if JOB_CONFIG not in environment:
         # Workers import jobs from wherever this process does. A submitted job's code is shipped
         # to each node instead, at a path of its own.
         env["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)  # noqa: PTH109
         return env
     # Ray refuses a variable that the job was submitted with already.
-    job = json.loads(environment[_JOB_CONFIG])
+    job = json.loads(environment[JOB_CONFIG])
     given = (job.get("runtime_env") or {}).get("env_vars") or {}
     return {name: value for name, value in env.items() if name not in given}
 
