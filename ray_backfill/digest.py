@@ -36,7 +36,7 @@ def partition_digests(rows: pl.DataFrame, partition: str | None) -> dict[date | 
     rows = rows.rename({rows.columns[0]: ""})
     if partition is not None:
         rows = rows.drop_nulls("")
-    rows = _canonical(rows).unique().sort(rows.columns, nulls_last=False)
+    rows = _distinct(_canonical(rows).sort(rows.columns, nulls_last=False))
     if rows.is_empty():
         return {}
     runs = rows[""].rle().struct.unnest()
@@ -48,6 +48,15 @@ def partition_digests(rows: pl.DataFrame, partition: str | None) -> dict[date | 
                 running.update(piece)
     days = runs["value"].to_list()
     return {day: running.hexdigest() for day, running in zip(days, hashes, strict=True)}
+
+
+def _distinct(rows: pl.DataFrame) -> pl.DataFrame:
+    """Sorted rows, each once. Not `unique`: it loses the order that they were stored in, and
+    sorting what is nearly in order takes a third of the time."""
+    every = pl.all()
+    return rows.filter(
+        pl.any_horizontal(every.ne_missing(every.shift())) | (pl.int_range(pl.len()) == 0)
+    )
 
 
 def _canonical(rows: pl.DataFrame) -> pl.DataFrame:
@@ -83,10 +92,10 @@ def _bytes_of(column: pl.Series, bounds: Sequence[int]) -> Iterator[list[memoryv
     text = column.fill_null("")
     lengths = text.str.len_bytes().cast(pl.Int64)
     yield _pieces(lengths, 8, bounds)
-    ends = [0, *lengths.cum_sum().to_list()]
+    ends = [0, *lengths.cum_sum().gather([high - 1 for high in bounds[1:]]).to_list()]
     array = text.to_arrow().cast(pa.large_string())
     data = memoryview(array.buffers()[2] or b"")
-    yield [data[ends[low] : ends[high]] for low, high in pairwise(bounds)]
+    yield [data[low:high] for low, high in pairwise(ends)]
 
 
 def _pieces(column: pl.Series, width: int, bounds: Sequence[int]) -> list[memoryview]:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
+from typing import cast
+
+import polars as pl
 
 from ray_backfill.calendar import DateRange, Season
 from ray_backfill.digest import NOTHING, Running, partition_digests
@@ -16,10 +20,22 @@ Digests = Mapping[str, Mapping[date | None, str]]
 """View name -> date (None for a view without dates) -> digest of its rows."""
 
 
-def view_digests(job: Job, view: View, frames: Frames, context: Context) -> dict[date | None, str]:
-    """Digest of each date of a view, from the frames that a computation reads."""
-    partition = None if view.window.kind == "always" else job.output.partition
-    return partition_digests(view.rows(frames, context), partition)
+def view_digests(
+    job: Job, view: View, frames: Frames, context: Context, days: Sequence[date] | None = None
+) -> dict[date | None, str]:
+    """Digest of each date of a view, from the frames that a computation reads.
+
+    `days`: only of the dates that lie in their windows; a late date of a season has all of the
+    season in its frames, and most views look at the date alone.
+    """
+    if view.window.kind == "always":
+        return partition_digests(view.rows(frames, context), None)
+    partition = cast(str, job.output.partition)
+    wanted = view.window.extent(days, context.seasons) if days else None
+    rows = view.rows(frames, replace(context, wanted=wanted))
+    if wanted is not None:
+        rows = rows.filter(pl.col(partition).is_between(wanted.start, wanted.end, closed="left"))
+    return partition_digests(rows, partition)
 
 
 def fingerprints(

@@ -144,11 +144,16 @@ class Computed:
 
 @dataclass(frozen=True)
 class Context:
-    """What a computation may know besides its frames: the calendar and the options."""
+    """What a computation may know besides its frames: the calendar and the options.
+
+    `wanted`: of a view's rows only those of these dates are looked at, so that it may leave out
+    the others; None: all are.
+    """
 
     seasons: tuple[Season, ...]
     season: Season
     options: Any
+    wanted: DateRange | None = None
 
 
 @dataclass(frozen=True)

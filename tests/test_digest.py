@@ -85,6 +85,19 @@ def test_every_kind_of_value_enters() -> None:
     assert len({digest} | seen | nulls) == 1 + 2 * len(other)
 
 
+def test_rows_that_repeat_a_nan_a_null_or_nothing_but_nulls_count_once() -> None:
+    """Equal rows are equal whatever they hold, and with no column at all there is one row."""
+    nan, rows = float("nan"), []
+    for x, text in [(nan, "a"), (nan, None), (None, None), (-0.0, ""), (0.0, ""), (None, "a")]:
+        rows.append({"day": DAY, "x": x, "text": text, "none": None})
+    once = pl.DataFrame(rows, schema_overrides={"x": pl.Float64})
+    again = pl.concat([once, once.reverse(), once])
+    assert partition_digests(once, "day") == partition_digests(again, "day")
+    assert partition_digests(once.drop("day"), None) == partition_digests(again.drop("day"), None)
+    bare = once.select("day")
+    assert partition_digests(bare, "day") == partition_digests(bare.head(1), "day")
+
+
 def test_the_digest_is_stable_across_machines_and_versions() -> None:
     """A stored fingerprint must still be equal tomorrow: the encoding is pinned."""
     rows = pl.DataFrame(

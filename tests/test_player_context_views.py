@@ -60,6 +60,17 @@ def prints(rows: Rows) -> dict[date, str]:
     return fingerprints(JOB, digests, DAYS, calendar.seasons)
 
 
+@pytest.mark.parametrize("asked", [DAYS[:1], DAYS[1:2], DAYS[4:7], (DAYS[1], DAYS[5]), DAYS])
+def test_digests_for_some_dates_are_those_for_all(asked: tuple[date, ...]) -> None:
+    """A worker makes the digests of its own dates alone; the plan's, over the season, agree."""
+    calendar = calendar_of(JOB, tables(league()), JOB.options())
+    context = Context(calendar.seasons, calendar.seasons[-1], JOB.options())
+    frames = frames_for(JOB, tables(league()), asked, calendar.seasons)
+    digests = {view.name: view_digests(JOB, view, frames, context, asked) for view in JOB.views}
+    found = fingerprints(JOB, digests, asked, calendar.seasons)
+    assert found == {day: text for day, text in prints(league()).items() if day in asked}
+
+
 def touched(change: Callable[[Rows], None]) -> dict[date, tuple[str, ...]]:
     """Date -> the views that a change touches there."""
     before, rows = prints(league()), deepcopy(league())

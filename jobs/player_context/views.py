@@ -45,9 +45,9 @@ def population(frames: Frames, context: Context) -> pl.DataFrame:
 
     Not whether a game is final: that shows in the roster, which a final game has not.
     """
-    league = load(frames, context)
+    league, people = _people(frames, context)
     games = league.sides.select("game_date", "team_abbr", "home_team", "away_team")
-    people = people_on(league, league.sides).join(games, on=["game_date", "team_abbr"], how="left")
+    people = people.join(games, on=["game_date", "team_abbr"], how="left")
     torn = pl.concat(
         [_as_text(league.schedule.ties.filter(counting())), _as_text(league.gamebook.ties)]
     )
@@ -153,8 +153,11 @@ def locations(frames: Frames, context: Context) -> pl.DataFrame:
 
 
 def _people(frames: Frames, context: Context) -> tuple[League, pl.DataFrame]:
-    league = load(frames, context)
-    return league, people_on(league, league.sides)
+    """The season, and the population of the dates that are wanted."""
+    league, sides = load(frames, context), pl.col("game_date")
+    wanted = context.wanted
+    inside = sides.is_between(wanted.start, wanted.end, closed="left") if wanted else True
+    return league, people_on(league, league.sides.filter(inside))
 
 
 _BOOKS = ("schedule", "gamebook", "schedule_before", "gamebook_before")

@@ -95,7 +95,9 @@ def _prepare(
     frames = clock.time("read", lambda: read_inputs(warehouse, job, task.dates, task.seasons))
     digests = clock.time(
         "digest",
-        lambda: {view.name: view_digests(job, view, frames, context) for view in job.views},
+        lambda: {
+            view.name: view_digests(job, view, frames, context, task.dates) for view in job.views
+        },
     )
     return frames, context, fingerprints(job, digests, task.dates, task.seasons)
 
