@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from ray_backfill.calendar import DateRange
 from ray_backfill.cli import build
 from ray_backfill.contract import Column, Kind
+from ray_backfill.engine import control
+from ray_backfill.engine.control import CancelRequest
 from ray_backfill.engine.journal import read_journal, run_ids
 from ray_backfill.engine.progress import fold
 from ray_backfill.errors import (
@@ -386,6 +388,16 @@ def test_small_objects_are_the_last_that_was_put(place: Place) -> None:
     assert house.get_object("notes/a") == b"of another process"
     assert house.list_objects("notes/") == ["notes/a", "notes/b"]
     assert house.list_objects("nothing/") == []
+
+
+def test_a_request_to_cancel_is_seen_elsewhere_and_taken_away(place: Place) -> None:
+    """One process asks, another reads; what was taken away can be asked again."""
+    here, there = place.house, place.again().house
+    for asked in (CancelRequest(by="somebody@here"), CancelRequest(now=True)):
+        control.request(here, "r-1", asked)
+        assert control.requested(there, "r-1") == asked
+        control.forget(there, "r-1")
+        assert control.requested(here, "r-1") is None
 
 
 def test_history_names_the_runs_newest_first(place: Place) -> None:
