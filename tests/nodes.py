@@ -43,18 +43,20 @@ _FAKE = {
 class Node:
     """One `ray start --block` and all that it started."""
 
-    name = ""
     cpus = 0
 
-    def __init__(self, process: subprocess.Popen[str], metrics: str) -> None:
+    def __init__(self, name: str, process: subprocess.Popen[str], metrics: str) -> None:
+        self.name = name
         self.process = process
         self.metrics = metrics
         """URL of its Prometheus endpoint."""
 
     def kill(self) -> None:
         """End all its processes at once, as a machine that is lost does."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        # Workers are in groups of their own, and outlive their node by a moment.
+        for pid in [self.process.pid, *descendants(self.process.pid)]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
     def terminate(self) -> None:
@@ -95,6 +97,7 @@ class Cluster:
         self.dashboard = f"http://127.0.0.1:{ports[0]}"
         """URL of the Job API."""
         self.head = self._start(
+            "head",
             "--head",
             f"--port={ports[3]}",
             f"--dashboard-port={ports[0]}",
@@ -131,6 +134,7 @@ class Cluster:
         """A worker node that has joined."""
         name = f"n{len(self.nodes)}"
         node = self._start(
+            name,
             f"--address={self.address}",
             f"--num-cpus={cpus}",
             f"--labels={labels},{_NAME}={name}",
@@ -138,7 +142,7 @@ class Cluster:
             env={"RAY_OVERRIDE_RESOURCES": f'{{"memory": {memory}}}'},
             metrics_port=free_ports(1)[0],
         )
-        node.name, node.cpus = name, cpus
+        node.cpus = cpus
         self.nodes.append(node)
         return node
 
@@ -221,7 +225,7 @@ class Cluster:
 
     def logs(self) -> list[Path]:
         """Every log of every process of the session."""
-        return [p for p in self.temp.glob("session_*/logs/**/*") if p.is_file()]
+        return [p for p in self.temp.glob("*/session_*/logs/**/*") if p.is_file()]
 
     def close(self) -> None:
         """End everything at once: nothing is worth a graceful end, which takes twenty seconds."""
@@ -233,7 +237,7 @@ class Cluster:
         shutil.rmtree(self.temp, ignore_errors=True)
 
     def _start(
-        self, *options: str, metrics_port: int, env: Mapping[str, str] | None = None
+        self, name: str, *options: str, metrics_port: int, env: Mapping[str, str] | None = None
     ) -> Node:
         command = [
             RAY,
@@ -245,7 +249,8 @@ class Cluster:
             "--node-ip-address=127.0.0.1",
             f"--metrics-export-port={metrics_port}",
             f"--object-store-memory={_STORE}",
-            f"--temp-dir={self.temp}",
+            # Of its own, as on a machine of its own: shipped code is unpacked there.
+            f"--temp-dir={self.temp / name}",
         ]
         process = subprocess.Popen(
             command,
@@ -256,7 +261,7 @@ class Cluster:
             start_new_session=True,
         )
         _until_started(process)
-        return Node(process, f"http://127.0.0.1:{metrics_port}/metrics")
+        return Node(name, process, f"http://127.0.0.1:{metrics_port}/metrics")
 
 
 def _until_started(process: subprocess.Popen[str]) -> None:
@@ -269,6 +274,19 @@ def _until_started(process: subprocess.Popen[str]) -> None:
             threading.Thread(target=process.stdout.read, daemon=True).start()
             return
     raise AssertionError("Ray did not start:\n" + "".join(seen))
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that one has started, and those that these have, and so on."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    found = [pid]
+    for parent in found:
+        found += children.get(parent, [])
+    return found[1:]
 
 
 def own_address() -> str:

@@ -16,7 +16,8 @@ from typing import Any
 __all__ = ["FORGET_SECONDS", "NAMESPACE", "ON_HEAD", "Demand", "DemandKeeper"]
 
 NAMESPACE = "ray-backfill"
-_KEEPER = "demand"
+_KEEPER = "demand-2"
+"""Its number changes with its calls: it may have been begun by another version of this code."""
 FORGET_SECONDS = 60.0
 """Silence after which a run counts as gone: longer than any publishing takes."""
 _REPEAT_SECONDS = 2.0

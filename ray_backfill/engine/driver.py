@@ -120,6 +120,7 @@ class Driver:
                 self._take_in(event)
             for outcome in executor.wait(self._patience()):
                 self._take(outcome)
+            self._journal.keep_up()
         self.report.compute_seconds += time.monotonic() - began
 
     def finish(self, strict: bool) -> Report:

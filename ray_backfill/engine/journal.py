@@ -46,6 +46,10 @@ class Journal:
     def add(self, event: Mapping[str, Any]) -> None:
         self._lines.append(json.dumps(event, default=_text, separators=(",", ":")))
         self._dirty = True
+        self.keep_up()
+
+    def keep_up(self) -> None:
+        """Write what has waited for about a second: call it while nothing happens, too."""
         if time.monotonic() - self._flushed_at >= _FLUSH_SECONDS:
             self.flush()
 

@@ -120,7 +120,8 @@ class RayExecutor:
 
     def _lose_patience(self, capacity: int, task: Task) -> None:
         now = time.monotonic()
-        if capacity or self._running:
+        # Also with tasks begun: what was begun on a machine that is lost waits in Ray for another.
+        if capacity:
             self._room_at = now
         elif now - self._room_at > self._patience:
             raise RefusedError(
