@@ -16,7 +16,7 @@ demo: $(VENV)/.installed
 	$(BIN)/ray-backfill demo --warehouse $(DEMO_LAKE) --replace
 
 test: $(VENV)/.installed $(EMULATOR)/.installed lint
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 4 --dist loadfile
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
