@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +17,7 @@ from ray_backfill.cli import console
 from ray_backfill.cli.display import LogFormat, LogFormatOption
 from ray_backfill.cli.options import JsonOption, WarehouseOption
 from ray_backfill.cli.plan import WorkerMemoryOption, WorkersOption, cores, memory_of
+from ray_backfill.cli.reporting import print_report
 from ray_backfill.cli.select import (
     DatesOption,
     EndOption,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-_LISTED = 20
 _CLUSTER_WORKERS = 8
 """Tasks at once on a cluster, which may have no node yet to count."""
 
@@ -276,72 +276,3 @@ def _gentle(switch: Switch) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def print_report(report: Report) -> None:
-    """The end report: numbers and each problem with its date and reason, to stdout."""
-    console.table(
-        f"Run {report.run_id} of {report.job} → {report.table}",
-        ["", ""],
-        [
-            ("published", f"{len(report.published):,} dates, {report.rows:,} rows"),
-            *_some("removed", report.removed),
-            *_some("stamped anew", report.restamped),
-            *_some("failed", report.failed),
-            *_some("quarantined", report.quarantined),
-            *_some("quarantined before", report.known_bad),
-            *_some("too large", report.too_large),
-            *_some("blocked", report.blocked),
-            *_retries(report),
-            *_some("not started", report.not_started),
-            ("seconds", f"{report.seconds:.1f} ({_stages(report)})"),
-            *_bill(report),
-            ("workers", f"{report.workers}, peak {report.peak_worker_bytes / 2**20:,.0f} MiB each"),
-        ],
-    )
-    _print_problems(report)
-    if report.unmatched:
-        console.table(
-            "Input rows that matched nothing",
-            ["table", "source", "why", "rows"],
-            [(u["table"], u["source"], u["why"], u["rows"]) for u in report.unmatched[:_LISTED]],
-            right=["rows"],
-        )
-        if len(report.unmatched) > _LISTED:
-            console.note(f"… and {len(report.unmatched) - _LISTED} more kinds, in the JSON report.")
-
-
-def _some(label: str, found: Sequence[str] | dict[str, str]) -> list[tuple[str, str]]:
-    return [(label, f"{len(found):,} dates")] if found else []
-
-
-def _retries(report: Report) -> list[tuple[str, str]]:
-    counts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(report.retry_counts.items()))
-    return [("retries and splits", counts)] if counts else []
-
-
-def _bill(report: Report) -> list[tuple[str, str]]:
-    if not report.billed:
-        return []
-    bill = report.billed
-    return [("billed", f"{bill['jobs']} jobs, {bill['bytes']:,} bytes, ${bill['dollars']:.4f}")]
-
-
-def _stages(report: Report) -> str:
-    return ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in report.stages.items())
-
-
-def _print_problems(report: Report) -> None:
-    kinds = {
-        "failed": report.failed,
-        "quarantined": report.quarantined,
-        "quarantined before": report.known_bad,
-        "too large": report.too_large,
-        "blocked": report.blocked,
-        "note": {day: "; ".join(notes) for day, notes in report.notes.items()},
-    }
-    rows = [(kind, day, why) for kind, found in kinds.items() for day, why in found.items()]
-    if rows:
-        console.table("Dates to look at", ["what", "date", "why"], rows[:_LISTED])
-    if len(rows) > _LISTED:
-        console.note(f"… and {len(rows) - _LISTED} more, in the JSON report.")

@@ -7,42 +7,31 @@ should be: the next plan finds in the table what is left to do.
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 from ray_backfill.engine.executor import Executor, Outcome
-from ray_backfill.engine.failures import describe, kind_of, most_tries, out_of_memory
+from ray_backfill.engine.failures import describe, remedy
 from ray_backfill.engine.journal import Journal, attempt_event, run_event
 from ray_backfill.engine.progress import WORKING, Progress
+from ray_backfill.engine.queue import TaskQueue
 from ray_backfill.engine.report import Report, new_report
-from ray_backfill.engine.task import Emit, Handover, Task
+from ray_backfill.engine.task import Emit, Handover, Settings, Task, halves, tasks_of
 from ray_backfill.errors import LeaseLostError, WarehouseError
-from ray_backfill.job import Day, Job
+from ray_backfill.job import Job
 from ray_backfill.planner import Attempt, Decision, Plan
-from ray_backfill.spans import Span
 from ray_backfill.warehouse import Warehouse
 from ray_backfill.warehouse.protocol import Lease
 
-__all__ = ["Driver", "Settings", "Switch"]
+__all__ = ["Driver", "Switch"]
 
 _LONGEST_BACKOFF = 60.0
 _WAITING = "waiting for workers"
 _SAME_FAILURES = 8
 """Single dates of a span that fail in one way before the rest is taken to fail so too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a run works, apart from what it computes."""
-
-    job: str
-    run_id: str
-    workers: int
-    batch: int = 28
-    backoff_seconds: float = 2.0
 
 
 @dataclass
@@ -78,14 +67,12 @@ class Driver:
         self._switch = switch
         self._journal = Journal(warehouse, settings.run_id)
         self._decisions = {d.day: d for d in plan.decisions}
-        self._waiting: deque[Task] = deque()
-        self._later: list[tuple[float, Task]] = []
+        self._queue = TaskQueue()
         self._left: dict[str, set[date]] = {}
         self._same: Counter[tuple[str, str]] = Counter()
         self._unmatched: Counter[tuple[str, str, str]] = Counter()
         self._executor: Executor | None = None
         self._queue_shown: Mapping[str, int] = {}
-        self._computed_at = datetime.now(UTC)
         self._header = run_event(plan, settings.run_id, job.output.name, settings.workers)
         self.progress = Progress()
         self.watchers: list[Emit] = []
@@ -111,14 +98,14 @@ class Driver:
     def run(self, executor: Executor, restamp: Sequence[Decision] = ()) -> None:
         """Compute and publish every span of the plan; `restamp` are written again as they are."""
         began = time.monotonic()
-        for task in self._tasks(restamp):
-            self._queue(task)
+        for task in tasks_of(self._plan, self._settings, self._warehouse.uri, restamp):
+            self._add(task)
         while self._busy():
             self._heed()
             self._submit(executor)
             for event in executor.stages():
                 self._take_in(event)
-            for outcome in executor.wait(self._patience()):
+            for outcome in executor.wait(self._queue.patience()):
                 self._take(outcome)
             self._journal.keep_up()
         self.report.compute_seconds += time.monotonic() - began
@@ -177,49 +164,31 @@ class Driver:
     # -- queue -----------------------------------------------------------------------------
     def _busy(self) -> bool:
         if self._switch.off:
-            for task in [*self._waiting, *(task for _, task in self._later)]:
+            for task in self._queue.clear():
                 del self._left[task.name]
-            self._waiting.clear()
-            self._later.clear()
         return bool(self._left)
 
-    def _queue(self, task: Task, *, delay: float = 0.0, first: bool = False) -> None:
-        if delay:
-            self._later.append((time.monotonic() + delay, task))
-        elif first:
-            self._waiting.appendleft(task)
-        else:
-            self._waiting.append(task)
+    def _add(self, task: Task, *, delay: float = 0.0, first: bool = False) -> None:
+        self._queue.add(task, delay=delay, first=first)
         self._left[task.name] = set(task.dates)
 
     def _submit(self, executor: Executor) -> None:
-        now = time.monotonic()
-        self._waiting.extend(task for due, task in self._later if due <= now)
-        self._later = [(due, task) for due, task in self._later if due > now]
-        room = executor.room(tuple(self._waiting))
-        while self._waiting and room > 0:
+        ready = self._queue.ready()
+        room = executor.room(ready)
+        begun = min(len(ready), max(0, room))
+        for _ in range(begun):
             if self.progress.phase != WORKING:
                 self.emit({"event": "phase", "phase": WORKING})
-            executor.submit(self._waiting.popleft())
-            room -= 1
-        self._show_queue(executor.running, room)
-
-    def _show_queue(self, running: int, room: int) -> None:
-        if not running and self._waiting and self.progress.phase != _WAITING:
+            executor.submit(self._queue.pop())
+        if ready and not executor.running and self.progress.phase != _WAITING:
             self.emit({"event": "phase", "phase": _WAITING})
-        queue = {
-            "waiting": len(self._waiting) + len(self._later),
-            "running": running,
-            "slots": running + room,
-        }
+        self._show_queue(executor.running, room - begun)
+
+    def _show_queue(self, running: int, free: int) -> None:
+        queue = {"waiting": len(self._queue), "running": running, "slots": running + free}
         if queue != self._queue_shown:
             self._queue_shown = queue
             self._show({"event": "queue", "at": time.time(), **queue})
-
-    def _patience(self) -> float:
-        if not self._later:
-            return 0.25
-        return max(0.01, min(0.25, min(due for due, _ in self._later) - time.monotonic()))
 
     # -- outcomes --------------------------------------------------------------------------
     def _take(self, outcome: Outcome) -> None:
@@ -285,22 +254,20 @@ class Driver:
         """Try again, split in halves, or give a single date up; nothing once cancelled."""
         if self._switch.off:
             return
-        kind, message = kind_of(error), describe(error)
-        splits = len(task.days) > 1 and not self._hopeless(task, message)
-        again = kind == "infrastructure" and task.attempt < most_tries(error)
-        if again and not (splits and out_of_memory(error)):
+        message = describe(error)
+        kind, cure = remedy(error, task.attempt, len(task.days), self._hopeless(task, message))
+        if cure != "give up":
+            self._retry(task, kind, cure, message)
+        if cure == "again":
             delay = self._settings.backoff_seconds * 2 ** (task.attempt - 1)
-            self._retry(task, kind, "again", message)
-            self._queue(replace(task, attempt=task.attempt + 1), delay=min(delay, _LONGEST_BACKOFF))
+            again = replace(task, attempt=task.attempt + 1)
+            self._add(again, delay=min(delay, _LONGEST_BACKOFF))
             return
-        if splits:
-            middle = len(task.days) // 2
-            self._retry(task, kind, "split in halves", message)
+        if cure == "split in halves":
             # First in the queue: down to a single date before anything else, so that an
             # error of every date is known as such after few tries.
-            for half in (task.days[middle:], task.days[:middle]):
-                part = replace(task, span=_name(half), days=half, data_bytes=0)
-                self._queue(part, first=True)
+            for half in reversed(halves(task)):
+                self._add(half, first=True)
         else:
             for day in task.days:
                 self._same[(task.season.name, message)] += 1
@@ -324,43 +291,3 @@ class Driver:
         into = self.report.quarantined if outcome == "quarantined" else self.report.failed
         into[str(day)] = message
         self.emit({**attempt_event(day, attempt), "span": task.span})
-
-    # -- making ----------------------------------------------------------------------------
-    def _tasks(self, restamp: Sequence[Decision]) -> list[Task]:
-        """A task a span; the dates to restamp come in a task of their own."""
-        kept = {d.day for d in restamp}
-        tasks = []
-        for span in self._plan.spans:
-            again = tuple(day for day in span.days if day in kept)
-            fresh = tuple(day for day in span.days if day not in kept)
-            if fresh:
-                tasks.append(self._task(replace(span, days=fresh), restamp=False))
-            if again:
-                name = f"{span.id}-restamp"
-                tasks.append(self._task(replace(span, id=name, days=again), restamp=True))
-        return tasks
-
-    def _task(self, span: Span, *, restamp: bool) -> Task:
-        season = next(s for s in self._plan.seasons if s.name == span.season)
-        days = (self._decisions[day] for day in span.days)
-        return Task(
-            job=self._settings.job,
-            warehouse=self._warehouse.uri,
-            run_id=self._settings.run_id,
-            span=span.id,
-            attempt=1,
-            season=season,
-            seasons=self._plan.seasons,
-            days=tuple(Day(d.day, None, "", d.expected_rows, d.notes) for d in days),
-            job_options=self._plan.job_options,
-            code_version=self._plan.code_version,
-            computed_at=self._computed_at,
-            batch=self._settings.batch,
-            restamp=restamp,
-            data_bytes=span.data_bytes,
-            memory_bytes=span.memory_bytes,
-        )
-
-
-def _name(days: Sequence[Day]) -> str:
-    return f"{days[0].day}..{days[-1].day}" if len(days) > 1 else str(days[0].day)

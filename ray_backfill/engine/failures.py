@@ -7,9 +7,13 @@ from typing import Literal
 from ray_backfill.errors import BackfillError, DataError, LeaseLostError, WarehouseError
 from ray_backfill.redact import CleanedError, redacted
 
-__all__ = ["FailureKind", "describe", "ending", "kind_of", "most_tries", "out_of_memory"]
+__all__ = ["FailureKind", "Remedy", "describe", "ending", "kind_of", "remedy"]
 
 FailureKind = Literal["infrastructure", "data", "code"]
+Remedy = Literal["again", "split in halves", "give up"]
+
+_TRIES = 3
+_TRIES_OF_LOST = 8
 
 _LOST = ("NodeDiedError", "LocalRayletDiedError", "ObjectLostError", "OwnerDiedError")
 """Ray's errors of a machine that went away. By name: Ray is not imported for a run without it."""
@@ -28,17 +32,24 @@ def kind_of(error: BaseException) -> FailureKind:
     return "code"
 
 
-def most_tries(error: BaseException) -> int:
-    """How often a task is begun at most where its infrastructure fails.
+def remedy(
+    error: BaseException, attempt: int, dates: int, hopeless: bool
+) -> tuple[FailureKind, Remedy]:
+    """Whose a task's failure is, and what helps.
 
-    A lost machine says nothing of the task: spot machines come and go. A worker that dies by
-    itself may well die of what it computes.
+    Infrastructure is tried again, a few times: a lost machine says nothing of the task, as spot
+    machines come and go, but a worker that dies by itself may well die of what it computes.
+    Anything else is split until the bad date stands alone, unless it is `hopeless`; so is what
+    ran out of memory, as the same again would.
     """
-    return 8 if type(error).__name__ in _LOST and _from_ray(error) else 3
+    kind, splits = kind_of(error), dates > 1 and not hopeless
+    tries = _TRIES_OF_LOST if type(error).__name__ in _LOST and _from_ray(error) else _TRIES
+    if kind == "infrastructure" and attempt < tries and not (splits and _out_of_memory(error)):
+        return kind, "again"
+    return kind, "split in halves" if splits else "give up"
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether the same again would run out of memory again, where less of it would not."""
+def _out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (
         type(error).__name__ == "OutOfMemoryError" and _from_ray(error)
     )

@@ -11,14 +11,14 @@ from typing import Any, cast
 import polars as pl
 
 from ray_backfill.engine.control import cancellable
-from ray_backfill.engine.driver import Driver, Settings, Switch
+from ray_backfill.engine.driver import Driver, Switch
 from ray_backfill.engine.executor import Executor, InlineExecutor
 from ray_backfill.engine.failures import ending
 from ray_backfill.engine.journal import ended_runs
 from ray_backfill.engine.lease import HeldLease
 from ray_backfill.engine.reading import read_inputs
 from ray_backfill.engine.report import Report, save_report
-from ray_backfill.engine.task import Emit
+from ray_backfill.engine.task import Emit, Settings
 from ray_backfill.engine.worker import compute_span
 from ray_backfill.job import Context, Job
 from ray_backfill.options import from_json

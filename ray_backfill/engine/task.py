@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from typing import Any
 
 from ray_backfill.calendar import Season
 from ray_backfill.job import Day, Unmatched
+from ray_backfill.planner import Decision, Plan
+from ray_backfill.spans import Span
 from ray_backfill.warehouse.protocol import Staged
 
-__all__ = ["Emit", "Handover", "Task"]
+__all__ = ["Emit", "Handover", "Settings", "Task", "halves", "tasks_of"]
 
 Emit = Callable[[Mapping[str, Any]], None]
 """Takes a progress event; it must not raise and may lose events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a run works, apart from what it computes."""
+
+    job: str
+    run_id: str
+    workers: int
+    batch: int = 28
+    backoff_seconds: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +75,56 @@ class Handover:
     """Stage -> seconds: read, compute, stage. Whole-span stages come with the first handover."""
     peak_bytes: int = 0
     """Largest resident size of the worker while it did this task; 0 where that is not known."""
+
+
+def tasks_of(
+    plan: Plan, settings: Settings, warehouse: str, restamp: Sequence[Decision]
+) -> list[Task]:
+    """A task a span; the dates to restamp come in a task of their own."""
+    kept, now = {d.day for d in restamp}, datetime.now(UTC)
+    tasks = []
+    for span in plan.spans:
+        again = tuple(day for day in span.days if day in kept)
+        fresh = tuple(day for day in span.days if day not in kept)
+        if fresh:
+            tasks.append(_task(replace(span, days=fresh), plan, settings, warehouse, now))
+        if again:
+            other = replace(span, id=f"{span.id}-restamp", days=again)
+            tasks.append(replace(_task(other, plan, settings, warehouse, now), restamp=True))
+    return tasks
+
+
+def _task(span: Span, plan: Plan, settings: Settings, warehouse: str, now: datetime) -> Task:
+    days = set(span.days)
+    return Task(
+        job=settings.job,
+        warehouse=warehouse,
+        run_id=settings.run_id,
+        span=span.id,
+        attempt=1,
+        season=next(s for s in plan.seasons if s.name == span.season),
+        seasons=plan.seasons,
+        days=tuple(
+            Day(d.day, None, "", d.expected_rows, d.notes) for d in plan.decisions if d.day in days
+        ),
+        job_options=plan.job_options,
+        code_version=plan.code_version,
+        computed_at=now,
+        batch=settings.batch,
+        data_bytes=span.data_bytes,
+        memory_bytes=span.memory_bytes,
+    )
+
+
+def halves(task: Task) -> tuple[Task, Task]:
+    """The two halves of a task of more than one date; what each reads is not known any more."""
+    middle = len(task.days) // 2
+    first, second = task.days[:middle], task.days[middle:]
+    return (
+        replace(task, span=_name(first), days=first, data_bytes=0),
+        replace(task, span=_name(second), days=second, data_bytes=0),
+    )
+
+
+def _name(days: Sequence[Day]) -> str:
+    return f"{days[0].day}..{days[-1].day}" if len(days) > 1 else str(days[0].day)

@@ -1,0 +1,84 @@
+"""The end report of a run, as people read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ray_backfill.cli import console
+
+if TYPE_CHECKING:
+    from ray_backfill.engine.report import Report
+
+__all__ = ["print_report"]
+
+_LISTED = 20
+
+
+def print_report(report: Report) -> None:
+    """The end report: numbers and each problem with its date and reason, to stdout."""
+    console.table(
+        f"Run {report.run_id} of {report.job} → {report.table}",
+        ["", ""],
+        [
+            ("published", f"{len(report.published):,} dates, {report.rows:,} rows"),
+            *_some("removed", report.removed),
+            *_some("stamped anew", report.restamped),
+            *_some("failed", report.failed),
+            *_some("quarantined", report.quarantined),
+            *_some("quarantined before", report.known_bad),
+            *_some("too large", report.too_large),
+            *_some("blocked", report.blocked),
+            *_retries(report),
+            *_some("not started", report.not_started),
+            ("seconds", f"{report.seconds:.1f} ({_stages(report)})"),
+            *_bill(report),
+            ("workers", f"{report.workers}, peak {report.peak_worker_bytes / 2**20:,.0f} MiB each"),
+        ],
+    )
+    _print_problems(report)
+    if report.unmatched:
+        console.table(
+            "Input rows that matched nothing",
+            ["table", "source", "why", "rows"],
+            [(u["table"], u["source"], u["why"], u["rows"]) for u in report.unmatched[:_LISTED]],
+            right=["rows"],
+        )
+        if len(report.unmatched) > _LISTED:
+            console.note(f"… and {len(report.unmatched) - _LISTED} more kinds, in the JSON report.")
+
+
+def _some(label: str, found: Sequence[str] | dict[str, str]) -> list[tuple[str, str]]:
+    return [(label, f"{len(found):,} dates")] if found else []
+
+
+def _retries(report: Report) -> list[tuple[str, str]]:
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(report.retry_counts.items()))
+    return [("retries and splits", counts)] if counts else []
+
+
+def _bill(report: Report) -> list[tuple[str, str]]:
+    if not report.billed:
+        return []
+    bill = report.billed
+    return [("billed", f"{bill['jobs']} jobs, {bill['bytes']:,} bytes, ${bill['dollars']:.4f}")]
+
+
+def _stages(report: Report) -> str:
+    return ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in report.stages.items())
+
+
+def _print_problems(report: Report) -> None:
+    kinds = {
+        "failed": report.failed,
+        "quarantined": report.quarantined,
+        "quarantined before": report.known_bad,
+        "too large": report.too_large,
+        "blocked": report.blocked,
+        "note": {day: "; ".join(notes) for day, notes in report.notes.items()},
+    }
+    rows = [(kind, day, why) for kind, found in kinds.items() for day, why in found.items()]
+    if rows:
+        console.table("Dates to look at", ["what", "date", "why"], rows[:_LISTED])
+    if len(rows) > _LISTED:
+        console.note(f"… and {len(rows) - _LISTED} more, in the JSON report.")
