@@ -79,7 +79,8 @@ def survey(
         sizing=sizing_of(
             job,
             {name: {p.day: p.rows for p in parts} for name, parts in held.items()},
-            past_memory_factor(warehouse, job.output.name) or FACTOR,
+            # Never less: what wide spans needed says little of a date that is nearly all look-back.
+            max(FACTOR, past_memory_factor(warehouse, job.output.name) or 0),
         ),
     )
 
