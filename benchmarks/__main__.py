@@ -13,14 +13,21 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import lakes, machine, printer
+from benchmarks import lakes, machine, printer, scaling
 from benchmarks.profiling import profile
 from benchmarks.suite import Settings, of_data, startup
 
 _RESULTS = Path(__file__).parent / "results"
 
 
+_SCALING = {"scaling": [], "memory": ["--only", "spans", "--only", "model"]}
+"""Commands of `benchmarks.scaling`, which has options of its own."""
+
+
 def main() -> None:
+    if sys.argv[1:2] and sys.argv[1] in _SCALING:
+        scaling.main([*_SCALING[sys.argv[1]], *sys.argv[2:]])
+        return
     given = _parser().parse_args()
     if given.command == "profile":
         _profile(given)
@@ -56,6 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--lake", help="a lake with raw tables [default: the real seasons]")
     one.add_argument("--season", help="like 2024-25 [default: the last one]")
     one.add_argument("--functions", type=int, default=0, help="list this many of cProfile too")
+    commands.add_parser("scaling", help="everything that docs/scaling.md is made of")
+    commands.add_parser("memory", help="of that: single spans, their memory and their stages")
     return parser
 
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,17 @@ _PATIENCE = 3600
 
 @dataclass(frozen=True)
 class Ended:
-    """Wall seconds from start to end as a user waits them; `peak_bytes` of the program itself."""
+    """Wall seconds from start to end as a user waits them; `peak_bytes` of the program itself.
+
+    `cpu`: CPU seconds of it and of the children that it has waited for.
+    """
 
     seconds: float
     peak_bytes: int
     stdout: str
+    stderr: str = ""
+    code: int = 0
+    cpu: float = 0.0
 
     def json(self) -> Any:
         return json.loads(self.stdout)
@@ -41,10 +47,12 @@ def module(name: str, *arguments: object) -> list[str]:
     return [sys.executable, "-m", name, *map(str, arguments)]
 
 
-def run(program: Sequence[str], *, ok: Sequence[int] = (0,)) -> Ended:
+def run(
+    program: Sequence[str], *, ok: Sequence[int] = (0,), env: Mapping[str, str] | None = None
+) -> Ended:
     """Raises `RuntimeError` with what it printed where it ends otherwise than `ok`."""
-    env = {**os.environ, "RAY_DEDUP_LOGS": "0"}
-    began = time.perf_counter()
+    env = {**os.environ, "RAY_DEDUP_LOGS": "0", **(env or {})}
+    before, began = os.times(), time.perf_counter()
     child = subprocess.Popen(  # noqa: S603 -- the project's own programs
         list(program),
         cwd=PROJECT,
@@ -62,11 +70,12 @@ def run(program: Sequence[str], *, ok: Sequence[int] = (0,)) -> Ended:
             peak = max(peak, peak_bytes(child.pid))
             if time.perf_counter() - began > _PATIENCE:
                 child.kill()
-    seconds = time.perf_counter() - began
+    seconds, after = time.perf_counter() - began, os.times()
+    cpu = sum(after[2:4]) - sum(before[2:4])
     if child.returncode not in ok:
         tail = "\n".join(stderr.splitlines()[-20:])
         raise RuntimeError(f"{' '.join(program)} ended with {child.returncode}:\n{tail}")
-    return Ended(seconds, peak, stdout)
+    return Ended(seconds, peak, stdout, stderr, child.returncode, cpu)
 
 
 def peak_bytes(pid: int | str = "self") -> int:

@@ -22,9 +22,11 @@ from ray_backfill.job import Job
 __all__ = ["BASE_BYTES", "FACTOR", "InputSize", "Sizing", "human_bytes", "parse_bytes", "sizing_of"]
 
 BASE_BYTES = 320 * 2**20
-"""A worker with its libraries and no data; `benchmarks memory` measures it."""
+"""A worker with its libraries and no data: more than `python -m benchmarks scaling` measures."""
 FACTOR = 5.0
-"""Highest measured (peak - base) ÷ bytes of a span, rounded up; `benchmarks memory`."""
+"""Highest measured (peak - base) ÷ bytes of a span, rounded up (`python -m benchmarks memory`).
+
+That of a late date alone, which is nearly all look-back; wide spans need half of it."""
 
 _WIDTH = {
     Kind.STRING: 24,
