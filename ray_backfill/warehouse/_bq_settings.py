@@ -164,5 +164,10 @@ def _credentials(local: bool) -> Any:
 def _channel(target: str) -> Any:
     import grpc  # type: ignore[import-untyped]
 
-    unlimited = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
-    return grpc.insecure_channel(target, options=unlimited)
+    options = [
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_receive_message_length", -1),
+        # A server on loopback that was started again is found at once, not minutes later.
+        ("grpc.max_reconnect_backoff_ms", 1000),
+    ]
+    return grpc.insecure_channel(target, options=options)
