@@ -1,14 +1,16 @@
 """The model of `docs/scaling.md`: what a span and a run take, and constants fitted to spans.
 
-A span of `dates` dates reads `files` files and `in_mib` MiB, and writes `out_mib` MiB (both as
-`ray_backfill.sizing` counts them: values in memory). CPU seconds of its stages:
+A span of `dates` dates reads `files` files: `look_mib` MiB of look-back (schedule, gamebook, of
+this season and the one before) and `near_mib` MiB of the dates themselves (lines, reports), and
+writes `out_mib` MiB, all as `ray_backfill.sizing` counts them: values in memory. CPU seconds of
+its stages:
 
-    read    = read_file · files + read_mib · in_mib
-    digest  = digest_date · dates + digest_mib · in_mib
-    compute = compute_span + compute_in · in_mib + compute_out · out_mib
+    read    = read_file · files + read_mib · (look_mib + near_mib)
+    digest  = digest_span + digest_look · look_mib + digest_near · near_mib
+    compute = compute_span + compute_look · look_mib + compute_out · out_mib
     stage   = stage_date · dates + stage_out · out_mib
 
-and memory = base_mib + factor · (in_mib + out_mib). The constants are fitted by least squares of
+The constants are fitted by least squares of
 the relative residuals; none is negative.
 """
 
@@ -23,8 +25,8 @@ __all__ = ["TERMS", "features", "fit", "memory_factors", "predict", "residuals"]
 MIB = 2**20
 TERMS: Mapping[str, Mapping[str, str]] = {
     "read": {"read_file": "files", "read_mib": "in_mib"},
-    "digest": {"digest_date": "dates", "digest_mib": "in_mib"},
-    "compute": {"compute_span": "one", "compute_in": "in_mib", "compute_out": "out_mib"},
+    "digest": {"digest_span": "one", "digest_look": "look_mib", "digest_near": "near_mib"},
+    "compute": {"compute_span": "one", "compute_look": "look_mib", "compute_out": "out_mib"},
     "stage": {"stage_date": "dates", "stage_out": "out_mib"},
 }
 """Stage -> constant -> what it is multiplied with."""
@@ -37,6 +39,8 @@ def features(span: Mapping[str, Any]) -> dict[str, float]:
         "dates": span["dates"],
         "files": span["files"],
         "in_mib": span["input_bytes"] / MIB,
+        "look_mib": span["look_bytes"] / MIB,
+        "near_mib": (span["input_bytes"] - span["look_bytes"]) / MIB,
         "out_mib": span["output_bytes"] / MIB,
     }
 

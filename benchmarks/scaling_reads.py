@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 from benchmarks.scaling_lakes import Lake
-from benchmarks.scaling_span import due_days
+from benchmarks.scaling_span import BATCH, due_days
 from ray_backfill.calendar import Season
 from ray_backfill.engine.reading import read_inputs
 from ray_backfill.engine.survey import survey
 from ray_backfill.job import Job
-from ray_backfill.planner import Facts, Selection, make_plan
+from ray_backfill.planner import Facts, Plan, Selection, make_plan
 from ray_backfill.registry import load_job
 from ray_backfill.warehouse import open_warehouse
+from ray_backfill.warehouse._bq_cost import PRICES, InputCost, estimate, row_bytes
 
 __all__ = ["amplification"]
 
@@ -42,6 +44,7 @@ def amplification(
             n: {
                 "spans": len(plan.spans),
                 "ratio": round(_bytes(facts, [s.days for s in plan.spans]) / once, 3),
+                "bigquery": _bigquery(job, facts, plan),
             }
             for n, plan in plans.items()
         },
@@ -53,6 +56,35 @@ def amplification(
             for n in _CHECKED
         }  # fmt: skip
     return found
+
+
+def _bigquery(job: Job, facts: Facts, plan: Plan) -> dict[str, float]:
+    """GiB and dollars of the plan's run over tables of these rows, by the list prices."""
+    seasons, inputs = facts.calendar.seasons, []
+    for source in job.inputs:
+        size = facts.sizing.inputs[source.name]
+        columns = tuple(c for c in source.table.columns if c.name in source.columns)
+        width = row_bytes(replace(source.table, columns=columns))
+        held = sum(size.bytes_in(size.window.extent(s.days, seasons)) for s in plan.spans)
+        inputs.append(
+            InputCost(source.name, source.table.name, held // max(1, size.row_bytes) * width)
+        )
+    expected = {d.day: d.expected_rows for d in plan.selected}
+    commits = [
+        sum(expected[day] for day in span.days[at : at + BATCH])
+        for span in plan.spans
+        for at in range(0, len(span.days), BATCH)
+    ]
+    cost = estimate(
+        inputs, commits=commits, listings=7, bytes_a_row=row_bytes(job.table), at=PRICES
+    )
+    return {
+        "read_gib": round(cost.read_bytes / 2**30, 3),
+        "staged_gib": round(cost.staged_bytes / 2**30, 3),
+        "merge_gib": round(cost.merge_bytes / 2**30, 3),
+        "commits": len(commits),
+        "dollars": round(cost.dollars, 3),
+    }
 
 
 def _cut(facts: Facts, length: int) -> Iterator[tuple[date, ...]]:

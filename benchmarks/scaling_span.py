@@ -25,7 +25,7 @@ from ray_backfill.registry import load_job
 from ray_backfill.sizing import Sizing
 from ray_backfill.warehouse import open_warehouse
 
-__all__ = ["due_days", "files_read", "measure"]
+__all__ = ["due_days", "files_read", "look_back", "measure"]
 
 JOB = "player_context"
 BATCH = 28
@@ -47,6 +47,15 @@ def files_read(sizing: Sizing, days: Sequence[date], seasons: Sequence[Season]) 
         total += bool(size.whole)
         total += sum(1 for day in size.days if extent is not None and day in extent)
     return total
+
+
+def look_back(sizing: Sizing, days: Sequence[date], seasons: Sequence[Season]) -> int:
+    """Bytes of the inputs that reach further than the dates themselves."""
+    return sum(
+        size.bytes_in(size.window.extent(days, seasons))
+        for size in sizing.inputs.values()
+        if size.window.kind not in ("day", "always")
+    )
 
 
 def measure(lake: str, first: int, count: int, season: str | None = None) -> dict[str, Any]:
@@ -73,6 +82,7 @@ def measure(lake: str, first: int, count: int, season: str | None = None) -> dic
         "rows": sum(h["rows"] for h in handed),
         "files": files_read(sizing, dates, seasons),
         "input_bytes": task.data_bytes - output,
+        "look_bytes": look_back(sizing, dates, seasons),
         "output_bytes": output,
         "staged_bytes": sum(h["staged"] for h in handed),
         "need_bytes": sizing.need(dates, rows, seasons),
