@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections import defaultdict
@@ -15,14 +16,21 @@ import polars as pl
 import pytest
 
 from ray_backfill.engine.journal import read_journal, run_ids
+from ray_backfill.engine.lease import HeldLease
 from ray_backfill.engine.progress import fold
-from ray_backfill.errors import DataError, RefusedError
+from ray_backfill.errors import (
+    DataError,
+    LeaseHeldError,
+    LeaseLostError,
+    RefusedError,
+    WarehouseError,
+)
 from ray_backfill.job import DateState, Input
 from ray_backfill.planner import Selection
 from ray_backfill.warehouse import Warehouse, open_warehouse
 from tests.conftest import DAYS, sales
 from tests.engine import INLINE, ROLLING, break_file, content, on_ray, output, planned, ran
-from tests.rolling_job import SALES
+from tests.rolling_job import MEANS, SALES
 
 
 def expected(rows: list[tuple[date, str, int | None]]) -> dict[tuple[date, str], float | None]:
@@ -401,3 +409,71 @@ def test_data_errors_survive_the_way_between_processes() -> None:
 
     error = pickle.loads(pickle.dumps(DataError("what", "do this")))  # noqa: S301
     assert (error.message, error.hint) == ("what", "do this")
+
+
+def test_a_publish_that_never_works_is_the_reason_of_each_date(
+    lake: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The warehouse's own words, one retry for each failure, and of infrastructure."""
+
+    def publish(*args: Any, **kwargs: Any) -> Any:
+        raise WarehouseError("403: no permission to write shop.means.")
+
+    monkeypatch.setattr(type(lake), "publish", publish)
+    report = ran(lake, selection=Selection(dates=DAYS[:1]))
+    assert (report.exit_code, report.retry_counts) == (1, {"infrastructure": 2})
+    assert report.failed == {str(DAYS[0]): "403: no permission to write shop.means."}
+
+
+def test_a_journal_that_cannot_be_written_does_not_end_the_run(
+    lake: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It observes: the dates are published, the report is there."""
+    real = type(lake).put_object
+    written = 0
+
+    def put(self: Any, key: str, data: bytes) -> None:
+        nonlocal written
+        written += key.startswith("runs/")
+        if key.startswith("runs/") and written > 1:
+            raise WarehouseError("the disk is full")
+        real(self, key, data)
+
+    monkeypatch.setattr(type(lake), "put_object", put)
+    report = ran(lake)
+    assert (report.exit_code, len(report.published)) == (0, len(DAYS))
+    assert written > 1
+
+
+def test_a_run_that_an_error_ends_leaves_its_report(
+    lake: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it published until then, what it was ended by, and with which exit code."""
+    real, calls = type(lake).publish, iter(range(9))
+
+    def publish(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if next(calls) > 0:
+            raise LeaseLostError("Another run took shop.means over.")
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(type(lake), "publish", publish)
+    with pytest.raises(LeaseLostError):
+        ran(lake, how=replace(INLINE, batch=7))
+    (kept,) = lake.list_objects("reports/")
+    report = json.loads(lake.get_object(kept) or b"")
+    assert (report["exit_code"], len(report["published"])) == (3, 7)
+    assert "took shop.means over" in report["verdict"]
+    assert len(report["not_started"]) == len(DAYS) - 7
+
+
+def test_waiting_for_a_lease_ends_with_the_run_that_holds_it_or_at_a_signal(
+    lake: Warehouse,
+) -> None:
+    """A dead run's lease runs out while the next waits; Ctrl-C ends the waiting as a cancel."""
+    lake.acquire_lease(MEANS, "20250101T000000000-000000", seconds=2, steal=False)
+    with pytest.raises(LeaseHeldError):
+        HeldLease(lake, MEANS, "r2", seconds=9, steal=False)
+    with pytest.raises(KeyboardInterrupt):
+        HeldLease(lake, MEANS, "r2", seconds=9, steal=False, wait=60, stopped=lambda: True)
+    with HeldLease(lake, MEANS, "r2", seconds=9, steal=False, wait=60) as held:
+        assert held.lease.run_id == "r2"

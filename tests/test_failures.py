@@ -8,7 +8,7 @@ import pytest
 import ray.exceptions as of_ray  # noqa: TID253 - its real errors
 
 from ray_backfill.calendar import Season
-from ray_backfill.engine.failures import remedy
+from ray_backfill.engine.failures import remedy, was_lost
 from ray_backfill.engine.queue import TaskQueue
 from ray_backfill.engine.task import Task, halves
 from ray_backfill.errors import ContractError, WarehouseError
@@ -40,22 +40,30 @@ def test_only_infrastructure_is_tried_again_and_not_for_ever(
     error: Exception, kind: str, tries: int
 ) -> None:
     """A lost machine oftener than a worker that died by itself; data and code never."""
-    cures = [remedy(error, attempt, 1, hopeless=False) for attempt in range(1, 12)]
+    lost = was_lost(error)
+    cures = [remedy(error, n, lost * (n - 1), 1, hopeless=False) for n in range(1, 12)]
     assert {found for found, _ in cures} == {kind}
     assert [cure for _, cure in cures] == ["again"] * (tries - 1) + ["give up"] * (12 - tries)
+
+
+def test_lost_machines_do_not_use_up_the_tries_of_other_failures() -> None:
+    """After five preemptions a store that does not answer is tried as if it were the first time."""
+    assert remedy(WarehouseError("503"), 6, 5, 1, hopeless=False)[1] == "again"
+    assert remedy(WarehouseError("503"), 8, 5, 1, hopeless=False)[1] == "give up"
+    assert remedy(of_ray.NodeDiedError("spot"), 3, 0, 1, hopeless=False)[1] == "again"
 
 
 @pytest.mark.parametrize("error", [MemoryError(), of_ray.OutOfMemoryError("")])
 def test_what_ran_out_of_memory_is_halved_at_once(error: Exception) -> None:
     """The same again would run out again; a single date is tried like other infrastructure."""
-    assert remedy(error, 1, 2, hopeless=False) == ("infrastructure", "split in halves")
-    assert remedy(error, 1, 1, hopeless=False) == ("infrastructure", "again")
+    assert remedy(error, 1, 0, 2, hopeless=False) == ("infrastructure", "split in halves")
+    assert remedy(error, 1, 0, 1, hopeless=False) == ("infrastructure", "again")
 
 
 def test_a_failure_of_every_date_is_not_split_to_the_last() -> None:
     """Where enough single dates have failed in the same way, the rest is given up together."""
-    assert remedy(ValueError(), 1, 9, hopeless=False) == ("code", "split in halves")
-    assert remedy(ValueError(), 1, 9, hopeless=True) == ("code", "give up")
+    assert remedy(ValueError(), 1, 0, 9, hopeless=False) == ("code", "split in halves")
+    assert remedy(ValueError(), 1, 0, 9, hopeless=True) == ("code", "give up")
 
 
 @pytest.mark.parametrize("dates", [2, 3, 8])
@@ -76,7 +84,8 @@ def test_a_task_that_failed_comes_back_after_its_delay_and_a_half_before_all() -
     queue.add(task(1, "late"), delay=3600)
     queue.add(task(1, "a"), first=True)
     assert [t.span for t in queue.ready()] == ["a", "b"]
-    assert queue.pop().span == "a"
-    assert len(queue) == 2
+    queue.take(queue.ready()[0])
+    assert [t.span for t in queue.ready()] == ["b"]
+    assert ([t.span for t in queue.later()], len(queue)) == (["late"], 2)
     assert {t.span for t in queue.clear()} == {"b", "late"}
     assert (len(queue), queue.ready()) == (0, ())

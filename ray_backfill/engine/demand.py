@@ -16,10 +16,11 @@ from typing import Any
 __all__ = ["FORGET_SECONDS", "NAMESPACE", "ON_HEAD", "Demand", "DemandKeeper"]
 
 NAMESPACE = "ray-backfill"
-_KEEPER = "demand-2"
+_KEEPER = "demand-3"
 """Its number changes with its calls: it may have been begun by another version of this code."""
 FORGET_SECONDS = 60.0
-"""Silence after which a run counts as gone: longer than any publishing takes."""
+"""Silence after which a run counts as gone. A driver is silent while it publishes: should that take
+longer, idle machines may go early, and come back when it asks again."""
 _REPEAT_SECONDS = 2.0
 
 ON_HEAD: Mapping[str, Any] = {
@@ -37,7 +38,8 @@ class DemandKeeper:
     def __init__(self, forget_seconds: float) -> None:
         self._forget_seconds = forget_seconds
         self._asked: dict[str, tuple[tuple[Mapping[str, float], ...], float]] = {}
-        self._requested: list[Mapping[str, float]] = []
+        # Not known: a keeper that was lost may have left a request behind.
+        self._requested: list[Mapping[str, float]] | None = None
         self._lock = threading.Lock()
         self._watching: threading.Thread | None = None
 
@@ -49,24 +51,27 @@ class DemandKeeper:
             else:
                 self._asked.pop(run_id, None)
             self._settle()
-        if self._watching is None:
+        if self._watching is None or not self._watching.is_alive():
             self._watching = threading.Thread(target=self._watch, daemon=True)
             self._watching.start()
 
     def _watch(self) -> None:
         import ray
 
-        while self._forget_silent():
+        while self._needed():
             time.sleep(1.0)
         # Not `exit_actor`, which is for calls, and waits for those that it has made itself.
         ray.kill(ray.get_runtime_context().current_actor)
 
-    def _forget_silent(self) -> bool:
-        """Whether any run is left that asks for something."""
+    def _needed(self) -> bool:
+        """Forget silent runs; whether any is left, or the last request could not be taken back."""
         with self._lock:
             oldest = time.monotonic() - self._forget_seconds
             self._asked = {run: said for run, said in self._asked.items() if said[1] > oldest}
-            self._settle()
+            try:
+                self._settle()
+            except Exception:  # noqa: BLE001 - the cluster did not answer; the next second it may
+                return True
             return bool(self._asked)
 
     def _settle(self) -> None:
@@ -98,17 +103,7 @@ class Demand:
         if self._keeper is None:
             if not wanted:
                 return
-            self._keeper = (
-                self._ray.remote(DemandKeeper)
-                .options(
-                    name=_KEEPER,
-                    namespace=NAMESPACE,
-                    lifetime="detached",
-                    get_if_exists=True,
-                    **ON_HEAD,
-                )
-                .remote(FORGET_SECONDS)
-            )
+            self._keeper = self._begin_keeper()
         self._answer = self._keeper.ask.remote(self._run_id, wanted)
         self._said, self._said_at = wanted, now
 
@@ -116,10 +111,27 @@ class Demand:
         """Need nothing any more, and wait a moment until that is known."""
         if self._keeper is None:
             return
-        try:
-            self._ray.get(self._keeper.ask.remote(self._run_id, []), timeout=5.0)
-        except self._ray.exceptions.RayError:
-            return  # what it kept ends with it, or with this run's silence
+        for _ in range(2):
+            try:
+                self._ray.get(self._keeper.ask.remote(self._run_id, []), timeout=5.0)
+            except self._ray.exceptions.RayError:
+                # It was lost, and what it had asked for stays: another takes it back.
+                self._keeper = self._begin_keeper()
+            else:
+                return
+
+    def _begin_keeper(self) -> Any:
+        return (
+            self._ray.remote(DemandKeeper)
+            .options(
+                name=_KEEPER,
+                namespace=NAMESPACE,
+                lifetime="detached",
+                get_if_exists=True,
+                **ON_HEAD,
+            )
+            .remote(FORGET_SECONDS)
+        )
 
     def _forget_lost_keeper(self) -> None:
         if self._answer is None or not self._ray.wait([self._answer], timeout=0)[0]:

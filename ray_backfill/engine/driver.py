@@ -6,6 +6,7 @@ should be: the next plan finds in the table what is left to do.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -14,13 +15,13 @@ from datetime import date
 from typing import Any
 
 from ray_backfill.engine.executor import Executor, Outcome
-from ray_backfill.engine.failures import describe, remedy
+from ray_backfill.engine.failures import describe, remedy, was_lost
 from ray_backfill.engine.journal import Journal, attempt_event, run_event
 from ray_backfill.engine.progress import WORKING, Progress
 from ray_backfill.engine.queue import TaskQueue
 from ray_backfill.engine.report import Report, new_report
 from ray_backfill.engine.task import Emit, Handover, Settings, Task, halves, tasks_of
-from ray_backfill.errors import LeaseLostError, WarehouseError
+from ray_backfill.errors import BackfillError, LeaseLostError, WarehouseError
 from ray_backfill.job import Job
 from ray_backfill.planner import Attempt, Decision, Plan
 from ray_backfill.warehouse import Warehouse
@@ -28,6 +29,7 @@ from ray_backfill.warehouse.protocol import Lease
 
 __all__ = ["Driver", "Switch"]
 
+_log = logging.getLogger(__name__)
 _LONGEST_BACKOFF = 60.0
 _WAITING = "waiting for workers"
 _SAME_FAILURES = 8
@@ -73,6 +75,8 @@ class Driver:
         self._unmatched: Counter[tuple[str, str, str]] = Counter()
         self._executor: Executor | None = None
         self._queue_shown: Mapping[str, int] = {}
+        self._unpublished: dict[str, WarehouseError] = {}
+        self._stopping = False
         self._header = run_event(plan, settings.run_id, job.output.name, settings.workers)
         self.progress = Progress()
         self.watchers: list[Emit] = []
@@ -100,9 +104,10 @@ class Driver:
         began = time.monotonic()
         for task in tasks_of(self._plan, self._settings, self._warehouse.uri, restamp):
             self._add(task)
-        while self._busy():
+        while self._busy(executor):
             self._heed()
-            self._submit(executor)
+            if not self._stopping:
+                self._submit(executor)
             for event in executor.stages():
                 self._take_in(event)
             for outcome in executor.wait(self._queue.patience()):
@@ -112,6 +117,20 @@ class Driver:
 
     def finish(self, strict: bool) -> Report:
         """Settle the report and write the run's last line."""
+        self._sum_up()
+        self.report.settle(strict)
+        self._end()
+        return self.report
+
+    def abort(self, exit_code: int, why: str) -> None:
+        """Settle the report of a run that was ended by an error, if it has not ended yet."""
+        if self.progress.ended is not None:
+            return
+        self._sum_up()
+        self.report.exit_code, self.report.verdict = exit_code, why
+        self._end()
+
+    def _sum_up(self) -> None:
         report, done = self.report, self.progress.published.keys() | self.progress.problems.keys()
         report.cancelled = self._switch.off
         report.not_started = [str(d.day) for d in self._plan.selected if str(d.day) not in done]
@@ -119,17 +138,14 @@ class Driver:
         report.rows = sum(report.published.values())
         report.seconds = time.time() - (self.progress.started or time.time())
         report.count_unmatched(self._unmatched)
-        report.settle(strict)
-        self.emit({"event": "end", "exit_code": report.exit_code, "verdict": report.verdict})
-        self._journal.flush()
-        return report
 
-    def abort(self, exit_code: int, why: str) -> None:
-        """Write the last line of a run that was ended from outside, if it has none yet."""
-        if self.progress.ended is not None:
-            return
-        self.emit({"event": "end", "exit_code": exit_code, "verdict": why})
-        self._journal.flush()
+    def _end(self) -> None:
+        report = self.report
+        self.emit({"event": "end", "exit_code": report.exit_code, "verdict": report.verdict})
+        try:
+            self._journal.flush()
+        except (BackfillError, OSError) as error:
+            _log.warning("The run's journal could not be written to its end: %s", describe(error))
 
     def emit(self, event: Mapping[str, Any]) -> None:
         """Fold an event in, and write it where others see it."""
@@ -162,8 +178,12 @@ class Driver:
             raise KeyboardInterrupt
 
     # -- queue -----------------------------------------------------------------------------
-    def _busy(self) -> bool:
-        if self._switch.off:
+    def _busy(self, executor: Executor) -> bool:
+        if self._switch.off and not self._stopping:
+            self._stopping = True
+            # What was begun on a machine that is not there any more would be waited for.
+            executor.drop({(span, s["attempt"]) for span, s in self.progress.spans.items()})
+        if self._stopping:
             for task in self._queue.clear():
                 del self._left[task.name]
         return bool(self._left)
@@ -174,18 +194,18 @@ class Driver:
 
     def _submit(self, executor: Executor) -> None:
         ready = self._queue.ready()
-        room = executor.room(ready)
-        begun = min(len(ready), max(0, room))
-        for _ in range(begun):
+        fitting = executor.fitting(ready, self._queue.later())
+        for task in fitting:
             if self.progress.phase != WORKING:
                 self.emit({"event": "phase", "phase": WORKING})
-            executor.submit(self._queue.pop())
+            self._queue.take(task)
+            executor.submit(task)
         if ready and not executor.running and self.progress.phase != _WAITING:
             self.emit({"event": "phase", "phase": _WAITING})
-        self._show_queue(executor.running, room - begun)
+        self._show_queue(executor.running, executor.slots)
 
-    def _show_queue(self, running: int, free: int) -> None:
-        queue = {"waiting": len(self._queue), "running": running, "slots": running + free}
+    def _show_queue(self, running: int, slots: int) -> None:
+        queue = {"waiting": len(self._queue), "running": running, "slots": slots}
         if queue != self._queue_shown:
             self._queue_shown = queue
             self._show({"event": "queue", "at": time.time(), **queue})
@@ -198,10 +218,15 @@ class Driver:
             return
         still = self._left.pop(task.name, set())
         left = [day for day in task.days if day.day in still]
+        unpublished = self._unpublished.pop(task.name, None)
         if outcome.error is None:
             self.emit({"event": "span_done", "span": task.span})
         if left:
-            error = outcome.error or WarehouseError("The worker ended without handing this over.")
+            error = (
+                outcome.error
+                or unpublished
+                or WarehouseError("The worker ended without handing this over.")
+            )
             self._recover(replace(task, days=tuple(left)), error)
 
     def _publish(self, handover: Handover) -> None:
@@ -220,7 +245,7 @@ class Driver:
                 raise
             except WarehouseError as error:
                 # The dates stay in what the task has left: they are tried again at its end.
-                self._retry(task, "infrastructure", "again", f"publishing: {describe(error)}")
+                self._unpublished[task.name] = error
                 return
             seconds["commit"] = time.perf_counter() - began
             self._left[task.name] -= set(done.dates)
@@ -255,12 +280,14 @@ class Driver:
         if self._switch.off:
             return
         message = describe(error)
-        kind, cure = remedy(error, task.attempt, len(task.days), self._hopeless(task, message))
+        hopeless = self._hopeless(task, message)
+        kind, cure = remedy(error, task.attempt, task.lost, len(task.days), hopeless)
         if cure != "give up":
             self._retry(task, kind, cure, message)
         if cure == "again":
             delay = self._settings.backoff_seconds * 2 ** (task.attempt - 1)
-            again = replace(task, attempt=task.attempt + 1)
+            lost = task.lost + was_lost(error)
+            again = replace(task, attempt=task.attempt + 1, lost=lost)
             self._add(again, delay=min(delay, _LONGEST_BACKOFF))
             return
         if cure == "split in halves":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,18 +28,24 @@ class Outcome:
 class Executor(Protocol):
     """Runs tasks and gives their outcomes as they come."""
 
+    slots: int
+    """How many tasks may run at once, now: of the largest, where they differ."""
+
     @property
     def running(self) -> int:
         """How many tasks were submitted and are not done."""
 
-    def room(self, waiting: Sequence[Task]) -> int:
-        """How many of the tasks that wait, in their order, can begin now.
+    def fitting(self, ready: Sequence[Task], later: Sequence[Task]) -> list[Task]:
+        """Those of the `ready` tasks that there is room for now, in their order.
 
-        Called often: an executor that can grow learns from it what the run needs.
-        Raises `RefusedError` where no task can ever begin.
+        Called often: an executor that can grow learns from it what the run needs, for the tasks
+        that come `later` too. Raises `RefusedError` where no task can ever begin.
         """
 
     def submit(self, task: Task) -> None: ...
+
+    def drop(self, begun: Container[tuple[str, int]]) -> None:
+        """End the tasks that were submitted and are not among those `begun` (span, attempt)."""
 
     def wait(self, seconds: float) -> list[Outcome]:
         """Outcomes that are there, waiting up to `seconds` for the first."""
@@ -59,6 +65,8 @@ class Executor(Protocol):
 class InlineExecutor:
     """The same steps in this process, one task after another, without Ray."""
 
+    slots = 1
+
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
         self._running: deque[tuple[Task, Iterator[Handover]]] = deque()
@@ -67,8 +75,11 @@ class InlineExecutor:
     def running(self) -> int:
         return len(self._running)
 
-    def room(self, waiting: Sequence[Task]) -> int:
-        return 1 - len(self._running)
+    def fitting(self, ready: Sequence[Task], later: Sequence[Task]) -> list[Task]:
+        return [] if self._running else list(ready[:1])
+
+    def drop(self, begun: Container[tuple[str, int]]) -> None:
+        """A task here begins when it is submitted."""
 
     def submit(self, task: Task) -> None:
         from ray_backfill.engine.worker import run_span

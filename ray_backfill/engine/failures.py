@@ -7,7 +7,7 @@ from typing import Literal
 from ray_backfill.errors import BackfillError, DataError, LeaseLostError, WarehouseError
 from ray_backfill.redact import CleanedError, redacted
 
-__all__ = ["FailureKind", "Remedy", "describe", "ending", "kind_of", "remedy"]
+__all__ = ["FailureKind", "Remedy", "describe", "ending", "kind_of", "remedy", "was_lost"]
 
 FailureKind = Literal["infrastructure", "data", "code"]
 Remedy = Literal["again", "split in halves", "give up"]
@@ -33,9 +33,9 @@ def kind_of(error: BaseException) -> FailureKind:
 
 
 def remedy(
-    error: BaseException, attempt: int, dates: int, hopeless: bool
+    error: BaseException, attempt: int, lost: int, dates: int, hopeless: bool
 ) -> tuple[FailureKind, Remedy]:
-    """Whose a task's failure is, and what helps.
+    """Whose the failure of a task's `attempt` is, `lost` of which a lost machine ended; what helps.
 
     Infrastructure is tried again, a few times: a lost machine says nothing of the task, as spot
     machines come and go, but a worker that dies by itself may well die of what it computes.
@@ -43,10 +43,15 @@ def remedy(
     ran out of memory, as the same again would.
     """
     kind, splits = kind_of(error), dates > 1 and not hopeless
-    tries = _TRIES_OF_LOST if type(error).__name__ in _LOST and _from_ray(error) else _TRIES
-    if kind == "infrastructure" and attempt < tries and not (splits and _out_of_memory(error)):
+    left = lost + 1 < _TRIES_OF_LOST if was_lost(error) else attempt - lost < _TRIES
+    if kind == "infrastructure" and left and not (splits and _out_of_memory(error)):
         return kind, "again"
     return kind, "split in halves" if splits else "give up"
+
+
+def was_lost(error: BaseException) -> bool:
+    """Whether a machine went away, and took the task with it."""
+    return type(error).__name__ in _LOST and _from_ray(error)
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
 
 from ray_backfill import names
 from ray_backfill.engine.submitted import submission_id
+from ray_backfill.errors import BackfillError
 from ray_backfill.planner import Attempt, Plan
 from ray_backfill.warehouse import Warehouse
 
@@ -49,9 +51,14 @@ class Journal:
         self.keep_up()
 
     def keep_up(self) -> None:
-        """Write what has waited for about a second: call it while nothing happens, too."""
+        """Write what has waited for about a second: call it while nothing happens, too.
+
+        It observes: where it cannot be written now, the run goes on, and it is tried again.
+        """
         if time.monotonic() - self._flushed_at >= _FLUSH_SECONDS:
-            self.flush()
+            self._flushed_at = time.monotonic()
+            with suppress(BackfillError, OSError):
+                self.flush()
 
     def flush(self) -> None:
         """Write what is not written yet."""

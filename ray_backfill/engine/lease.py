@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from ray_backfill.contract import Table
@@ -13,13 +15,16 @@ from ray_backfill.warehouse.protocol import Lease
 
 __all__ = ["HeldLease"]
 
+_log = logging.getLogger(__name__)
+
 
 class HeldLease:
     """Context manager: acquires the lease, renews it from a thread, releases it at the end.
 
     A renewal that fails is not acted on here: publishing checks the lease itself, and stops.
     Raises `LeaseHeldError` where another run holds the table, and still does after `wait`
-    seconds: the lease of a run whose machine was lost runs out within them.
+    seconds: the lease of a run whose machine was lost runs out within them. `stopped` ends the
+    waiting, with `KeyboardInterrupt`.
     """
 
     def __init__(
@@ -31,22 +36,30 @@ class HeldLease:
         seconds: int,
         steal: bool,
         wait: float = 0.0,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._warehouse = warehouse
         self._seconds = seconds
         self._stop = threading.Event()
-        self.lease: Lease = self._acquire(table, run_id, steal, time.monotonic() + wait)
+        self._stopped = stopped
+        self.lease: Lease = self._acquire(table, run_id, steal, wait)
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
 
-    def _acquire(self, table: Table, run_id: str, steal: bool, deadline: float) -> Lease:
+    def _acquire(self, table: Table, run_id: str, steal: bool, wait: float) -> Lease:
+        deadline, told = time.monotonic() + wait, False
         while True:
             try:
                 return self._warehouse.acquire_lease(
                     table, run_id, seconds=self._seconds, steal=steal
                 )
-            except LeaseHeldError:
+            except LeaseHeldError as error:
                 if time.monotonic() >= deadline:
                     raise
+                if not told:
+                    _log.warning("Waiting up to %.0f s for a lease: %s", wait, error.message)
+                    told = True
+            if self._stopped():
+                raise KeyboardInterrupt
             self._stop.wait(1.0)
 
     def __enter__(self) -> HeldLease:

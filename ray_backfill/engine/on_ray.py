@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from ray_backfill.engine.demand import NAMESPACE, ON_HEAD, Demand
@@ -65,8 +65,8 @@ class RayExecutor:
 
     On a cluster a task also declares the memory that its span needs, no more tasks are begun
     than the nodes that are there have room for, and the autoscaler is asked for what the tasks
-    that run and wait need, up to `workers` at once. Where there is no room for any task for
-    `patience` seconds, `room` raises `RefusedError`.
+    that run and wait need, up to `workers` at once. Where no node has had room for any task for
+    `patience` seconds, `fitting` raises `RefusedError`.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class RayExecutor:
         self._ray: Any = ray
         start(ray, workers, address)
         self._workers = workers
+        self.slots = workers if address is None else 0
         self._address = address
         self._patience = patience
         self._demand = Demand(ray, run_id)
@@ -97,18 +98,23 @@ class RayExecutor:
     def running(self) -> int:
         return len(self._running)
 
-    def room(self, waiting: Sequence[Task]) -> int:
-        free = self._workers - len(self._running)
+    def fitting(self, ready: Sequence[Task], later: Sequence[Task]) -> list[Task]:
+        free = max(0, self._workers - len(self._running))
         if self._address is None:
-            return free
-        tasks = [*self._running.values(), *waiting]
-        self._demand.say([_bundle(task) for task in tasks[: self._workers]])
-        if not tasks:
-            return 0
-        largest = max(tasks, key=lambda task: task.memory_bytes)
-        capacity = sum(_fit(node, _bundle(largest)) for node in self._look())
-        self._lose_patience(capacity, largest)
-        return max(0, min(free, capacity - len(self._running)))
+            return list(ready[:free])
+        running = list(self._running.values())
+        needed = [*running, *ready, *later]
+        self._demand.say([_bundle(task) for task in needed[: self._workers]])
+        nodes = self._look()
+        self._lose_patience(nodes, needed)
+        if needed:
+            largest = _bundle(max(needed, key=lambda task: task.memory_bytes))
+            self.slots = min(self._workers, sum(_fit(node, largest) for node in nodes))
+        left = [dict(node) for node in nodes]
+        for task in sorted(running, key=lambda task: -task.memory_bytes):
+            _place(left, _bundle(task))
+        # One that is too large for now does not hold up those behind it.
+        return [task for task in ready if _place(left, _bundle(task))][:free]
 
     def _look(self) -> list[Mapping[str, float]]:
         """Resources of the nodes that are alive, looked up about once a second."""
@@ -118,16 +124,20 @@ class RayExecutor:
             self._looked_at = now
         return self._nodes
 
-    def _lose_patience(self, capacity: int, task: Task) -> None:
+    def _lose_patience(self, nodes: Sequence[Mapping[str, float]], tasks: Sequence[Task]) -> None:
+        """Raise where no node has had room for any task for long.
+
+        Tasks that are begun count too: one that was begun on a machine that is lost waits in Ray
+        for another.
+        """
         now = time.monotonic()
-        # Also with tasks begun: what was begun on a machine that is lost waits in Ray for another.
-        if capacity:
+        if not tasks or any(_fit(node, _bundle(task)) for node in nodes for task in tasks):
             self._room_at = now
         elif now - self._room_at > self._patience:
+            least = min(task.memory_bytes for task in tasks)
             raise RefusedError(
                 f"No node of the cluster at {self._address} has room for a task of 1 CPU and "
-                f"{human_bytes(task.memory_bytes)}, and none came within "
-                f"{self._patience:.0f} seconds.",
+                f"{human_bytes(least)}, and none came within {self._patience:.0f} seconds.",
                 hint="`ray status` shows what the autoscaler does; --worker-memory makes tasks "
                 "smaller, --worker-wait waits longer.",
             )
@@ -187,6 +197,11 @@ class RayExecutor:
                 self._actor.observe.remote(event)
         return found
 
+    def drop(self, begun: Container[tuple[str, int]]) -> None:
+        for steps, task in self._running.items():
+            if (task.span, task.attempt) not in begun:
+                self._ray.cancel(steps)
+
     def kill(self) -> None:
         for steps in self._running:
             self._ray.cancel(steps, force=True)
@@ -202,5 +217,15 @@ def _bundle(task: Task) -> dict[str, float]:
 
 
 def _fit(node: Mapping[str, float], bundle: Mapping[str, float]) -> int:
-    """How many bundles fit in a node."""
+    """How many bundles there is room for in a node."""
     return int(min(node.get(name, 0) // need for name, need in bundle.items() if need))
+
+
+def _place(nodes: Sequence[dict[str, float]], bundle: Mapping[str, float]) -> bool:
+    """Take a bundle from the first node that has it left; whether there is one."""
+    node = next((node for node in nodes if _fit(node, bundle)), None)
+    if node is None:
+        return False
+    for name, need in bundle.items():
+        node[name] = node.get(name, 0) - need
+    return True

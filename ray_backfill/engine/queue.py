@@ -38,13 +38,17 @@ class TaskQueue:
         self._later = [(due, task) for due, task in self._later if due > now]
         return tuple(self._ready)
 
-    def pop(self) -> Task:
-        """The next of those that are ready."""
-        return self._ready.popleft()
+    def later(self) -> tuple[Task, ...]:
+        """The tasks that wait for their delay to pass."""
+        return tuple(task for _, task in self._later)
+
+    def take(self, task: Task) -> None:
+        """Leave out one of those that are ready: it begins."""
+        self._ready.remove(task)
 
     def clear(self) -> list[Task]:
         """All tasks, which are left out from now on."""
-        tasks = [*self._ready, *(task for _, task in self._later)]
+        tasks = [*self._ready, *self.later()]
         self._ready.clear()
         self._later.clear()
         return tasks

@@ -36,22 +36,21 @@ def start(ray: Any, workers: int, address: str | None) -> None:
 
     Raises `RefusedError` where the cluster does not answer or does not let us in.
     """
-    quiet: dict[str, Any] = {
-        "namespace": NAMESPACE,
-        "runtime_env": {"env_vars": worker_environment(os.environ)},
-        "logging_level": logging.ERROR,
-        "log_to_driver": False,
-    }
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if not address:
-        with _own_sigterm():
-            ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
+    env = {"env_vars": worker_environment(os.environ)}
+    if address:
+        _join(ray, address, runtime_env=env)
         return
+    with _own_sigterm():
+        ray.init(
+            address="local", num_cpus=workers, include_dashboard=False, runtime_env=env, **_quiet()
+        )
+
+
+def _join(ray: Any, address: str, **more: Any) -> None:
     probe(address)
     try:
         with _own_sigterm():
-            ray.init(address=address, **quiet)
+            ray.init(address=address, **_quiet(), **more)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise RefusedError(
@@ -59,6 +58,12 @@ def start(ray: Any, workers: int, address: str | None) -> None:
             hint="`ray status --address …` shows whether it is up; a cluster that asks for a "
             "token needs RAY_AUTH_MODE=token and RAY_AUTH_TOKEN.",
         ) from error
+
+
+def _quiet() -> dict[str, Any]:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    return {"namespace": NAMESPACE, "logging_level": logging.ERROR, "log_to_driver": False}
 
 
 @contextmanager
@@ -119,11 +124,10 @@ def connect_progress(run_id: str, address: str) -> Callable[[], Progress | None]
     """
     import ray
 
-    probe(address)
     try:
-        ray.init(address=address, namespace=NAMESPACE, logging_level=logging.ERROR)
+        _join(ray, address)
         actor = ray.get_actor(actor_name(run_id), namespace=NAMESPACE)
-    except (ValueError, ConnectionError):
+    except ValueError:
         return None
 
     def ask() -> Progress | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
@@ -20,6 +21,7 @@ from ray_backfill.engine.reading import read_inputs
 from ray_backfill.engine.report import Report, save_report
 from ray_backfill.engine.task import Emit, Settings
 from ray_backfill.engine.worker import compute_span
+from ray_backfill.errors import BackfillError
 from ray_backfill.job import Context, Job
 from ray_backfill.options import from_json
 from ray_backfill.planner import Decision, Plan
@@ -78,6 +80,7 @@ def execute(
         seconds=options.lease_seconds,
         steal=options.steal_lease,
         wait=options.lease_wait,
+        stopped=lambda: switch.off,
     )
     with held:
         warehouse.ensure(job.table)
@@ -91,16 +94,23 @@ def execute(
                 report = _work(warehouse, job, plan, options, driver)
         except BaseException as error:
             driver.abort(*ending(error))
+            # What was published stays, and what was learned of it.
+            with suppress(BackfillError, OSError):
+                _keep(warehouse, driver.report)
             raise
-        if bill := getattr(warehouse, "billed", None):
-            report.billed = bill()
-        save_report(warehouse, report)
+        _keep(warehouse, report)
         warehouse.sweep(
             job.table,
             ended_runs=ended_runs(warehouse, [run_id]),
             older_than=datetime.now(UTC) - _SWEEP_AGE,
         )
     return report
+
+
+def _keep(warehouse: Warehouse, report: Report) -> None:
+    if bill := getattr(warehouse, "billed", None):
+        report.billed = bill()
+    save_report(warehouse, report)
 
 
 def _work(

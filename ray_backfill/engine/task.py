@@ -39,6 +39,7 @@ class Task:
     run_id: str
     span: str
     attempt: int
+    """From 1 on; those that ended with a lost machine are counted in `lost` too."""
     season: Season
     seasons: tuple[Season, ...]
     days: tuple[Day, ...]
@@ -49,6 +50,7 @@ class Task:
     restamp: bool = False
     data_bytes: int = 0
     """What it reads and writes, by the plan's estimate."""
+    lost: int = 0
     memory_bytes: int = 0
     """What its worker needs at most, by the plan's estimate."""
 
