@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ray_backfill.engine.driver import Driver, Switch
 from ray_backfill.engine.journal import read_journal, run_ids
+from ray_backfill.engine.runs import execute
+from ray_backfill.registry import load_job
 from ray_backfill.warehouse import Warehouse, open_warehouse
 from tests.conftest import DAYS, environment, sales
-from tests.engine import ROLLING, content, ran
+from tests.engine import ROLLING, content, on_ray, planned, ran
 from tests.nodes import ROLE, Cluster, Node, until
 from tests.rolling_job import SALES
 
@@ -114,6 +119,34 @@ def run_on(cluster: Cluster, lake: Warehouse, tmp_path: Path) -> Run:
     return run
 
 
+def test_no_more_tasks_begin_than_there_is_room_for(
+    cluster: Cluster,
+    nodes: list[Node],
+    lake: Warehouse,
+    undisturbed: Warehouse,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ten spans and eight workers asked for: as many at once as the machines have CPUs."""
+    import ray
+
+    ray.shutdown()
+    monkeypatch.setattr("ray_backfill.spans._SHORTEST_SPAN", 5)
+    how, events = on_ray(cluster.address, 8), list[Mapping[str, Any]]()
+
+    @contextmanager
+    def watched(driver: Driver) -> Iterator[None]:
+        driver.watchers.append(events.append)
+        yield
+
+    plan = planned(lake, workers=8)
+    assert len(plan.spans) > 8
+    assert execute(lake, load_job(ROLLING), plan, how, Switch(), watched).exit_code == 0
+    queues = [event for event in events if event["event"] == "queue"]
+    assert max(queue["running"] for queue in queues) == SPANS
+    assert max(queue["slots"] for queue in queues) == SPANS
+    assert content(lake).equals(content(undisturbed))
+
+
 def test_a_machine_is_lost_in_the_middle_of_its_span(
     cluster: Cluster, nodes: list[Node], lake: Warehouse, undisturbed: Warehouse, tmp_path: Path
 ) -> None:
@@ -197,6 +230,19 @@ def test_a_cluster_without_room_is_refused_with_the_numbers(
     assert run.process.returncode == 3
     assert "no room" not in err
     assert "1 CPU and 320 MiB" in err
+
+
+def test_a_run_that_waits_for_machines_can_be_stopped(
+    cluster: Cluster, lake: Warehouse, tmp_path: Path
+) -> None:
+    """There is none: Ctrl-C ends it as any other, with exit 130."""
+    for node in cluster.nodes:
+        node.kill()
+    run = Run(lake, tmp_path / "gate", "run", "--address", cluster.address)
+    until(lambda: run_ids(lake) and "waiting for workers" in run.phases(), "the run waits")
+    run.process.send_signal(signal.SIGINT)
+    run.process.communicate(timeout=120)
+    assert run.process.returncode == 130
 
 
 def test_the_driver_is_lost_with_its_machine_and_the_job_is_submitted_again(
