@@ -256,7 +256,7 @@ def test_the_driver_is_lost_with_its_machine_and_the_job_is_submitted_again(
     for machine in [cluster.head, *cluster.nodes]:
         machine.kill()
     _, err = first.process.communicate(timeout=120)
-    assert first.process.returncode == 1
+    assert first.process.returncode == 3
     assert "has not answered for 5 s" in err
     first.let_go()
     with Cluster() as another:

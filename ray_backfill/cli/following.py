@@ -128,13 +128,19 @@ class _Screen:
         if self.quiet:
             if record is None and not text.startswith(_RAYS_OWN):
                 console.note(text)
+            elif record is not None and record.get("level") in ("warning", "error"):
+                self._say(record, text)
         elif not sys.stderr.isatty():
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
         elif record is None and not text.startswith(_RAYS_OWN):
             console.note(text)
         elif record is not None and not known and _is_for_people(record):
-            console.note(str(record.get("message") or text))
+            self._say(record, text)
+
+    def _say(self, record: Mapping[str, Any], text: str) -> None:
+        said = (record.get("message") or text, record.get("hint"))
+        console.note("\n  ".join(str(part) for part in said if part))
 
     def fold(self, text: str) -> tuple[dict[str, Any] | None, bool]:
         """A line's JSON, and whether it tells of the run's progress.

@@ -272,8 +272,6 @@ def _refusal(shown: str, text: str, submission_id: str) -> BackfillError:
             f"The cluster at {shown} knows no job '{submission_id}'.",
             hint="ray-backfill jobs list shows what it has; it forgets its jobs with its head.",
         )
-    if status in (502, 503, 504):
-        return UnreachableError(f"{shown} answers with status {status}.", hint=_HOW_TO_REACH)
     if status == 413:
         return RefusedError(
             f"The cluster at {shown} takes no package of this size (about 100 MiB, zipped).",
@@ -283,6 +281,11 @@ def _refusal(shown: str, text: str, submission_id: str) -> BackfillError:
         return UnreachableError(f"What answers at {shown} is not Ray's Job API.", hint=_NOT_RAY)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     said = (lines[-1] if lines else "it does not say why").rstrip(".")
+    if status >= 500:
+        # Also a dashboard or an agent that is just starting again answers so.
+        return UnreachableError(
+            f"{shown} answers with status {status}: {said}.", hint=_HOW_TO_REACH
+        )
     return RefusedError(f"The cluster at {shown} refused: {said}.")
 
 

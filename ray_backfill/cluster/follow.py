@@ -24,6 +24,8 @@ _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
 class LostError(BackfillError):
     """Nobody has answered for long; the job itself goes on."""
 
+    exit_code = 3
+
 
 @dataclass
 class LogReader:
@@ -142,11 +144,25 @@ async def _one_connection(
     if not whole:
         # The rest in one piece: Ray's tail of a log that has ended takes seconds to say so, and
         # a proxy may let no web socket through.
-        text = await asyncio.to_thread(api.logs, submission_id)
+        text = await _whole_log(api, submission_id, facts.has_ended, note)
         reader.begin()
         for one in reader.feed(text):
             line(one)
     return facts, whole
+
+
+async def _whole_log(api: JobApi, submission_id: str, has_ended: bool, note: Say) -> str:
+    """The log in one piece. How a job has ended is known without it, should it be unreadable."""
+    for pause in _PAUSES[:3]:
+        try:
+            return await asyncio.to_thread(api.logs, submission_id)
+        except UnreachableError as error:
+            if not has_ended:
+                raise
+            last = error.message
+        await asyncio.sleep(pause)
+    note(f"The end of the log could not be read: {last}")
+    return ""
 
 
 async def _tail(
