@@ -16,7 +16,7 @@ from ray_backfill.engine.journal import read_journal, run_ids
 from ray_backfill.engine.submitted import JOB_CONFIG
 from ray_backfill.warehouse import Warehouse
 from tests.conftest import DAYS, environment
-from tests.engine import ROLLING, content
+from tests.engine import ROLLING, content, ran
 from tests.nodes import until
 from tests.test_cli import SCRIPT, call, call_json
 
@@ -69,10 +69,14 @@ def kinds(lake: Warehouse, run_id: str) -> set[str]:
     return {event["event"] for event in read_journal(lake, run_id)}
 
 
-def test_now_ends_a_run_at_once(lake: Warehouse, tmp_path: Path, ray_address: str) -> None:
-    """Its workers wait for ever, and it ends all the same, with nothing published."""
+@pytest.mark.parametrize("where", ["on a cluster", "in its own process"])
+def test_now_ends_a_run_at_once(
+    lake: Warehouse, tmp_path: Path, ray_address: str, where: str
+) -> None:
+    """Its spans wait for ever, and it ends all the same, with nothing published."""
     gate = tmp_path / "gate"
-    with running(lake, gate, "--address", ray_address) as process:
+    how = ("--address", ray_address) if where == "on a cluster" else ("--no-parallel",)
+    with running(lake, gate, *how) as process:
         (run_id,) = run_ids(lake)
         done = call("cancel", run_id, "--now", warehouse=lake)
         output, _ = process.communicate()
@@ -134,3 +138,14 @@ def test_what_is_no_request_is_passed_over(lake: Warehouse, data: bytes) -> None
     """Whatever lies there: a run is not stopped by what cannot be read."""
     lake.put_object(f"control/{RUN}.json", data)
     assert control.requested(lake, RUN) is None
+
+
+def test_a_request_that_came_too_late_is_swept_by_the_next_run(lake: Warehouse) -> None:
+    """It is for a run that has ended; that of a run at work is left alone."""
+    dead, live = "20250101T000000000-000000", "20250101T000000001-000000"
+    for run_id in (dead, live):
+        control.request(lake, run_id, control.CancelRequest(by="somebody"))
+    control.forget_ended(lake, [live])
+    assert lake.list_objects("control/") == [f"control/{live}.json"]
+    ran(lake)
+    assert lake.list_objects("control/") == []

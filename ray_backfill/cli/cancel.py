@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ray_backfill.cli import console
 from ray_backfill.cli.options import WarehouseOption, who
-from ray_backfill.cli.watch import run_named
+from ray_backfill.cli.watch import is_at_work, run_named, until_ended
 
 if TYPE_CHECKING:
     from ray_backfill.engine.progress import Progress
     from ray_backfill.warehouse import Warehouse
 
 app = typer.Typer()
-
-_LOOK_SECONDS = 0.5
-_LOOKS = 10
-"""Looks at a run's journal for each look at its lease."""
 
 
 @app.command()
@@ -42,13 +37,13 @@ def cancel(
     house = open_warehouse(warehouse)
     run_id = run_named(house, run)
     progress = _progress(house, run_id)
-    if progress.ended is None and _holds(house, progress):
+    if progress.ended is None and is_at_work(house, progress):
         request(house, run_id, CancelRequest(now, who()))
         if no_wait:
             console.note(f"{run_id} is asked to stop.")
             return
         console.note(f"{run_id} is asked to stop; waiting for its end.")
-        progress = _at_its_end(house, run_id, progress)
+        until_ended(house, lambda: _progress(house, run_id), progress)
         forget(house, run_id)
     if progress.ended is None:
         console.note(f"{run_id} died before its end; `ray-backfill run` goes on with what is left.")
@@ -61,20 +56,3 @@ def _progress(house: Warehouse, run_id: str) -> Progress:
     from ray_backfill.engine.progress import fold
 
     return fold(read_journal(house, run_id))
-
-
-def _holds(house: Warehouse, progress: Progress) -> bool:
-    """Whether the run still has its table: one that was killed never writes its end."""
-    return house.lease_holder(progress.table) == progress.run_id
-
-
-def _at_its_end(house: Warehouse, run_id: str, progress: Progress) -> Progress:
-    looks = 0
-    while progress.ended is None:
-        looks += 1
-        gone = looks % _LOOKS == 0 and not _holds(house, progress)
-        progress = _progress(house, run_id)
-        if gone:
-            break
-        time.sleep(_LOOK_SECONDS)
-    return progress

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,13 +12,11 @@ from ray_backfill.cli import console, following
 from ray_backfill.cli.options import ClusterOption, JsonOption, PatienceOption
 
 if TYPE_CHECKING:
-    from ray_backfill.cluster.client import JobApi, JobFacts
+    from ray_backfill.cluster.client import JobFacts
 
 app = typer.Typer()
 jobs = typer.Typer(no_args_is_help=True)
 app.add_typer(jobs, name="jobs", help="List, follow and stop what was submitted to a Ray cluster.")
-
-_POLL_SECONDS = 1.0
 
 IdArgument = Annotated[
     str, typer.Argument(metavar="ID", help="A submission's id, as `jobs list` shows it.")
@@ -119,6 +116,7 @@ def stop(
     submission: IdArgument,
     address: ClusterOption,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for its end.")] = False,
+    patience: PatienceOption = 600,
 ) -> None:
     """Ask a job to end: running spans finish first, as after Ctrl-C.
 
@@ -126,6 +124,7 @@ def stop(
     it published is lost; submitting it again goes on with what is left.
     """
     from ray_backfill.cluster.client import connect
+    from ray_backfill.cluster.follow import follow
 
     api = connect(address)
     job = api.job(submission)
@@ -134,11 +133,7 @@ def stop(
         return
     console.note(f"{submission} is asked to end; running spans finish.")
     if not no_wait:
-        ended = _until_ended(api, submission)
+        ended = follow(
+            api, submission, line=lambda line: None, note=console.note, patience=patience
+        )
         console.note(f"{submission}: {ended.status}")
-
-
-def _until_ended(api: JobApi, submission: str) -> JobFacts:
-    while not (job := api.job(submission)).has_ended:
-        time.sleep(_POLL_SECONDS)
-    return job

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import shlex
 import signal
 import sys
@@ -271,8 +272,10 @@ def _gentle(switch: Switch) -> Iterator[None]:
         console.note("Stopping: running spans finish. Again to stop at once.")
 
     before = {s: signal.signal(s, on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
+    switch.interrupt = _thread.interrupt_main
     try:
         yield
     finally:
+        switch.interrupt = lambda: None
         for number, handler in before.items():
             signal.signal(number, handler)

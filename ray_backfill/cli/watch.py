@@ -82,7 +82,7 @@ def _status_row(
 def _state(house: Warehouse, progress: Progress, events: list[dict[str, Any]]) -> str:
     if progress.ended is not None:
         return f"exit {progress.exit_code}: {events[-1].get('verdict', '')}"
-    if house.lease_holder(progress.table) == progress.run_id:
+    if is_at_work(house, progress):
         return "running"
     return "died; the next run goes on"
 
@@ -119,7 +119,7 @@ def watch(
         return
     if not once:
         with shown(progress, quiet=False):
-            _follow(house, source, progress)
+            until_ended(house, source, progress)
     _print_end(progress)
     if progress.ended is None and not once:
         console.note("It died before its end; `ray-backfill run` goes on with what is left.")
@@ -152,11 +152,16 @@ def _watch_job(address: str, submission: str | None, *, once: bool, as_json: boo
         raise typer.Exit(1)
 
 
-def _follow(house: Warehouse, source: Callable[[], Progress], progress: Progress) -> None:
-    """Until the run ends, or holds its table no more: a killed one never writes its end."""
+def is_at_work(house: Warehouse, progress: Progress) -> bool:
+    """Whether the run still has its table: one that was killed never writes its end."""
+    return house.lease_holder(progress.table) == progress.run_id
+
+
+def until_ended(house: Warehouse, source: Callable[[], Progress], progress: Progress) -> None:
+    """Keep `progress` up to date until the run ends, or is not at work any more."""
     looks = 0
     while progress.ended is None:
-        alive = looks % _LOOKS or house.lease_holder(progress.table) == progress.run_id
+        alive = looks % _LOOKS or is_at_work(house, progress)
         _copy(source(), progress)
         if not alive:
             return

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -22,7 +22,15 @@ from ray_backfill.warehouse import Warehouse
 if TYPE_CHECKING:
     from ray_backfill.engine.driver import Switch
 
-__all__ = ["CancelRequest", "cancellable", "find_run", "forget", "request", "requested"]
+__all__ = [
+    "CancelRequest",
+    "cancellable",
+    "find_run",
+    "forget",
+    "forget_ended",
+    "request",
+    "requested",
+]
 
 _LOOK_SECONDS = 1.0
 _SHARE = 0.1
@@ -79,6 +87,14 @@ def find_run(warehouse: Warehouse, name: str) -> str | None:
     return None
 
 
+def forget_ended(warehouse: Warehouse, live: Container[str]) -> None:
+    """Take away the requests of runs that are not `live`: one may come when its run has ended."""
+    for key in warehouse.list_objects("control/"):
+        run_id = key.removeprefix("control/").removesuffix(".json")
+        if names.RUN.fullmatch(run_id) and run_id not in live:
+            warehouse.delete_object(key)
+
+
 @contextmanager
 def cancellable(warehouse: Warehouse, run_id: str, switch: Switch) -> Iterator[None]:
     """While the block runs, a request for the run turns its switch; afterwards it is gone."""
@@ -110,4 +126,6 @@ def _look(warehouse: Warehouse, run_id: str, switch: Switch, stop: threading.Eve
             seen = found
             switch.told = found.sentence()
             switch.off = True
-            switch.now = switch.now or found.now
+            if found.now:
+                switch.now = True
+                switch.interrupt()

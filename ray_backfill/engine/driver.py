@@ -40,13 +40,14 @@ _SAME_FAILURES = 8
 class Switch:
     """Set by the first Ctrl-C: start nothing new, let running spans finish.
 
-    `now`: end at once, as after the second. `told` is what another process asked for, to be
-    noted once.
+    `now`: end at once, as after the second; `interrupt` does that where the run is in the middle
+    of a span of its own. `told` is what another process asked for, to be noted once.
     """
 
     off: bool = False
     now: bool = False
     told: str = ""
+    interrupt: Callable[[], None] = lambda: None
 
 
 class Driver:
@@ -126,6 +127,7 @@ class Driver:
         """Settle the report of a run that was ended by an error, if it has not ended yet."""
         if self.progress.ended is not None:
             return
+        self._tell()
         self._sum_up()
         self.report.exit_code, self.report.verdict = exit_code, why
         self._end()
@@ -171,11 +173,14 @@ class Driver:
 
     def _heed(self) -> None:
         """Note what `cancel` asked for, and end at once where it says so."""
+        self._tell()
+        if self._switch.now:
+            raise KeyboardInterrupt
+
+    def _tell(self) -> None:
         if self._switch.told:
             told, self._switch.told = self._switch.told, ""
             self.emit({"event": "cancel", "message": told})
-        if self._switch.now:
-            raise KeyboardInterrupt
 
     # -- queue -----------------------------------------------------------------------------
     def _busy(self, executor: Executor) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import polars as pl
 
-from ray_backfill.engine.control import cancellable
+from ray_backfill.engine.control import cancellable, forget_ended
 from ray_backfill.engine.driver import Driver, Switch
 from ray_backfill.engine.executor import Executor, InlineExecutor
 from ray_backfill.engine.failures import ending
@@ -104,6 +104,7 @@ def execute(
             ended_runs=ended_runs(warehouse, [run_id]),
             older_than=datetime.now(UTC) - _SWEEP_AGE,
         )
+        forget_ended(warehouse, [run_id])
     return report
 
 
