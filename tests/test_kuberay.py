@@ -15,6 +15,8 @@ import jsonschema
 import pytest
 import yaml
 
+from ray_backfill.engine.runs import RunOptions
+from ray_backfill.sizing import parse_bytes
 from tests.autoscaling import launches
 from tests.conftest import ROOT, environment
 from tests.kuberay_schema import check, check_kubernetes, crd_schema, pod_templates
@@ -226,12 +228,37 @@ def test_nothing_is_public_and_no_secret_is_in_the_manifest() -> None:
 
 
 def test_pods_act_as_the_service_account_beside_the_job() -> None:
-    """Head and workers reach BigQuery by workload identity."""
-    (account,) = (document for document in documents() if document["kind"] == "ServiceAccount")
-    assert "iam.gke.io/gcp-service-account" in account["metadata"]["annotations"]
-    for group in (HEAD, WORKER):
-        used = at(rayjob(), f"{group}.template.spec.serviceAccountName")
-        assert used == account["metadata"]["name"]
+    """Head and workers reach BigQuery by workload identity, each by an account of its own."""
+    accounts = {d["metadata"]["name"]: d for d in documents() if d["kind"] == "ServiceAccount"}
+    used = [at(rayjob(), f"{group}.template.spec.serviceAccountName") for group in (HEAD, WORKER)]
+    assert sorted(used) == sorted(accounts)
+    for account in accounts.values():
+        assert "iam.gke.io/gcp-service-account" in account["metadata"]["annotations"]
+
+
+def test_workers_have_no_token_of_the_kubernetes_api() -> None:
+    """The autoscaler's rights are bound to the head's account: they are not for a job's code."""
+    name = at(rayjob(), f"{WORKER}.template.spec.serviceAccountName")
+    (account,) = (d for d in documents() if d["metadata"]["name"] == name)
+    assert account["automountServiceAccountToken"] is False
+    assert at(rayjob(), f"{WORKER}.template.spec.automountServiceAccountToken") is False
+
+
+def test_a_cancelled_or_failed_run_is_not_begun_again() -> None:
+    """The operator takes every exit but 0 for a failure; a lost driver's lease is waited for."""
+    assert rayjob()["spec"]["backoffLimit"] == 0
+    words = rayjob()["spec"]["entrypoint"].split()
+    assert float(words[words.index("--lease-wait") + 1]) > RunOptions("x").lease_seconds
+
+
+def test_the_run_asks_for_what_the_workers_have() -> None:
+    """As many tasks at once as all workers have CPUs, and memory for as many on each."""
+    words = rayjob()["spec"]["entrypoint"].split()
+    worker = at(rayjob(), WORKER)
+    cpus = int(at(rayjob(), f"{WORKER}.template.spec.containers.0.resources.limits.cpu"))
+    assert int(words[words.index("--workers") + 1]) == worker["maxReplicas"] * cpus
+    task = parse_bytes(words[words.index("--worker-memory") + 1])
+    assert cpus * task <= int(worker["rayStartParams"]["memory"])
 
 
 def test_the_entrypoint_is_a_command_of_ours(run_help: Callable[[], str]) -> None:
