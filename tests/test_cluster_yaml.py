@@ -17,6 +17,8 @@ import pytest
 import requests
 import yaml
 
+from ray_backfill.sizing import parse_bytes
+from ray_backfill.spans import WORKER_MEMORY
 from tests.autoscaling import launches
 from tests.conftest import ROOT
 from tests.gcp import check_machine
@@ -82,6 +84,19 @@ def test_workers_go_from_none_to_twenty_by_demand() -> None:
     assert launches(manifest(), [SPAN] * 4) == {"worker": 1}
     assert launches(manifest(), [SPAN] * 5, (ROLE, "worker")) == {"worker": 2}
     assert launches(manifest(), [SPAN] * 400) == {"worker": 20}
+
+
+def test_the_advice_uses_what_the_workers_have() -> None:
+    """As many tasks at once as all workers have CPUs, and memory for as many on each."""
+    said = re.search(r"--workers (\d+) --worker-memory (\w+)", MANIFEST.read_text("utf-8"))
+    assert said is not None
+    worker = manifest()["available_node_types"]["worker"]
+    cpus, memory = worker["resources"]["CPU"], worker["resources"]["memory"]
+    assert int(said[1]) == worker["max_workers"] * cpus
+    task = parse_bytes(said[2])
+    assert memory // WORKER_MEMORY < cpus <= memory // task
+    demand = [{"CPU": 1, "memory": task}] * int(said[1])
+    assert launches(manifest(), demand) == {"worker": worker["max_workers"]}
 
 
 def test_the_head_is_never_started_for_tasks() -> None:
