@@ -21,7 +21,7 @@ HIDDEN = "***"
 
 _SECRET = re.compile(
     r"TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|NOTIFY|WEBHOOK|SIGNATURE|APIKEY"
-    r"|(?:^|_)(?:KEYS?|SAS|DSN)(?:_|$)",
+    r"|COOKIE|BEARER|(?:^|_)(?:KEYS?|SAS|DSN)(?:_|$)|_(?:PWD|PASS|PAT|AUTH)$",
     re.IGNORECASE,
 )
 _SHORTEST = 8
@@ -33,7 +33,7 @@ _SIGNED = re.compile(
     r"(?i)([?&;](?:[\w.-]*(?:sig|signature|token|secret|password|credential|key|auth)[\w.-]*)=)"
     r"[^&\s'\"<>)]+"
 )
-_HEADER = re.compile(r"(?i)(\b(?:bearer|basic|apikey|authorization:)\s+)[\w.~+/=:-]{8,}")
+_HEADER = re.compile(r"(?i)(\b(?:bearer|basic|apikey|x-api-key:|authorization:)\s+)[\w.~+/=:-]{8,}")
 
 
 def is_secret(name: str, value: str = "") -> bool:

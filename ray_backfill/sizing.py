@@ -127,5 +127,7 @@ def parse_bytes(text: str) -> int:
 
 
 def human_bytes(count: float) -> str:
-    """`812 MiB`, `3.4 GiB`."""
-    return f"{count / 2**30:,.1f} GiB" if count >= 2**30 else f"{count / 2**20:,.0f} MiB"
+    """`3.4 GiB`, `812 MiB`, `12 bytes`."""
+    if count >= 2**30:
+        return f"{count / 2**30:,.1f} GiB"
+    return f"{count / 2**20:,.0f} MiB" if count >= 2**20 else f"{count:,.0f} bytes"

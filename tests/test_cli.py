@@ -346,3 +346,19 @@ def test_watch_falls_back_to_the_journal(lake: Warehouse, ray_address: str) -> N
     assert done.returncode == 0
     assert "reading its journal" in done.stderr
     assert "It ended with exit 0" in done.stderr
+
+
+def test_a_plan_for_a_cluster_takes_the_defaults_of_a_cluster(lake: Warehouse) -> None:
+    """As `submit` and `run --address` take them, whatever this machine has."""
+    here = call_json("plan", ROLLING, "--workers", "1", warehouse=lake)
+    there = call_json("plan", ROLLING, "--cluster", warehouse=lake)
+    assert (len(here["spans"]), len(there["spans"])) == (2, 2)
+    assert [span["id"] for span in here["spans"]] == [span["id"] for span in there["spans"]]
+
+
+def test_memory_that_no_worker_can_work_with_is_a_wrong_command(lake: Warehouse) -> None:
+    """A number without its unit is a number of bytes, which nobody means."""
+    for text in ("4", "1KiB", "300MiB"):
+        done = call("plan", ROLLING, "--worker-memory", text, warehouse=lake)
+        assert done.returncode == 2
+        assert "320 MiB" in done.stderr

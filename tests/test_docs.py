@@ -86,6 +86,16 @@ def test_the_example_job_is_about_25_lines() -> None:
     assert len(lines) <= 27
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs", "benchmarks"])
+def test_links_between_pages_lead_somewhere(page: str) -> None:
+    """Every relative link is a file of the project."""
+    pages = [ROOT / page] if page.endswith(".md") else sorted((ROOT / page).glob("*.md"))
+    assert pages
+    for path in pages:
+        for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text("utf-8")):
+            assert (path.parent / link).exists(), f"{path.name}: {link}"
+
+
 def test_the_make_targets_of_the_readme_exist() -> None:
     """`make demo` and `make test` are what the Makefile has, and CI calls the second."""
     makefile = (ROOT / "Makefile").read_text()

@@ -284,6 +284,11 @@ def test_places_of_azure_are_no_credentials() -> None:
         "PGPASSWORD",
         "SLACK_WEBHOOK_URL",
         "SENTRY_DSN",
+        "MYSQL_PWD",
+        "SMTP_PASS",
+        "GITHUB_PAT",
+        "REDIS_AUTH",
+        "SESSION_COOKIE",
         "my_secret",
     ],
 )
@@ -294,7 +299,10 @@ def test_the_name_of_a_variable_says_that_it_is_a_secret(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["RAY_BACKFILL_WAREHOUSE", "RAY_BACKFILL_JOBS", "RAY_AUTH_MODE", "PATH", "KEYBOARD", "MONKEY"],
+    [
+        *("RAY_BACKFILL_WAREHOUSE", "RAY_BACKFILL_JOBS", "RAY_AUTH_MODE", "PATH", "KEYBOARD"),
+        *("MONKEY", "PWD", "OLDPWD", "SSH_AUTH_SOCK", "PYTHONPATH"),
+    ],
 )
 def test_others_are_shown_as_they_are(name: str) -> None:
     assert not is_secret(name, "s3://bucket/lake")

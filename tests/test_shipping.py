@@ -76,6 +76,21 @@ def test_environments_lakes_and_secrets_stay_here(checkout: Path) -> None:
     assert [text.split(" ")[0] for text in found.left_out] == [".env", "deploy/server.pem"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("ID_RSA", "keys/id_ed25519.pub", "Service-Account-prod.json", ".pypirc", "auth_token"),
+        *("a.P12", "my_token.json", "db-password.txt", "application_default_credentials.json"),
+    ],
+)
+def test_files_that_are_secrets_by_name_are_named_and_stay_here(checkout: Path, name: str) -> None:
+    """However they are spelt."""
+    write(checkout, name)
+    found = gather(checkout, 100)
+    assert name not in found.files
+    assert [text.split(" ")[0] for text in found.left_out] == [name]
+
+
 def test_links_go_as_what_they_lead_to_inside_and_not_outside(checkout: Path) -> None:
     """A link that leaves the folder would carry files that nobody looked at."""
     write(checkout.parent, "outside.txt")

@@ -40,7 +40,8 @@ dtypes are checked on every date that is computed."""
 
 JOB = Job(
     name="player_context",
-    description="Before-tip-off context of every player of a game date.",
+    description="Before-tip-off context of every player of a game date. H is the games that the "
+    "player has played before D in its season, newest first: H[0] is the last one.",
     output=OUTPUT,
     inputs=INPUTS,
     views=VIEWS,

@@ -121,6 +121,7 @@ _POINTS_LINE = (
 
 
 def _game_line(word: str, name: str, meaning: str) -> tuple[Column, ...]:
+    signed = f"; signed like {name}" if word == "spread" else ""
     return (
         Column(
             name,
@@ -133,7 +134,7 @@ def _game_line(word: str, name: str, meaning: str) -> tuple[Column, ...]:
             f"opening_{word}",
             _F,
             "Points. Earliest line of the same book, for a median the median "
-            f"of the openings; signed like {name}. NULL without a line or where it has no time.",
+            f"of the openings{signed}. NULL without a line or where it has no time.",
         ),
         Column(
             f"{word}_movement", _F, f"Points. {name} − opening_{word}; NULL with either of them."

@@ -34,6 +34,8 @@ __all__ = [
     "warn",
 ]
 
+_WHOLE = ("run", "id")
+"""Columns whose values people copy: they are not folded."""
 _log: Log | None = None
 """Where notes and errors go as JSON lines, while `in_lines` says so."""
 
@@ -67,7 +69,12 @@ def table(
 
     out = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
-        out.add_column(name, justify="right" if name in right else "left", overflow="fold")
+        out.add_column(
+            name,
+            justify="right" if name in right else "left",
+            overflow="fold",
+            no_wrap=name in _WHOLE,
+        )
     for row in rows:
         out.add_row(*(Text(_cell(value)) for value in row))
     console = stdout()

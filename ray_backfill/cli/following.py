@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Followed", "exit_code_of", "print_how", "progress_of", "to_the_end"]
 
-_RAYS_OWN = ("Running entrypoint for job ",)
+_RAYS_OWN = re.compile(r"Running entrypoint for job |\S+ \S+ INFO job_manager\.py:\d+ -- ")
 """Lines of a job's log that say what the screen says already."""
 
 
@@ -65,6 +66,8 @@ def to_the_end(api: JobApi, submission_id: str, *, quiet: bool, patience: float)
         print_how(api, submission_id)
         raise typer.Exit(130) from None
     outcome = _outcome(facts)
+    if screen.verdict:
+        console.note(screen.verdict)
     console.note(f"{submission_id}: {facts.status}, exit {outcome.exit_code}")
     if outcome.sentence:
         console.note(outcome.sentence)
@@ -109,6 +112,7 @@ class _Screen:
     quiet: bool
     progress: Progress = field(default_factory=Progress)
     hint: str = ""
+    verdict: str = ""
     _stack: ExitStack = field(default_factory=ExitStack)
     _drawn: bool = False
 
@@ -126,14 +130,14 @@ class _Screen:
                 "--image, or --python for another one."
             )
         if self.quiet:
-            if record is None and not text.startswith(_RAYS_OWN):
+            if record is None and not _RAYS_OWN.match(text):
                 console.note(text)
             elif record is not None and record.get("level") in ("warning", "error"):
                 self._say(record, text)
         elif not sys.stderr.isatty():
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
-        elif record is None and not text.startswith(_RAYS_OWN):
+        elif record is None and not _RAYS_OWN.match(text):
             console.note(text)
         elif record is not None and not known and _is_for_people(record):
             self._say(record, text)
@@ -155,6 +159,10 @@ class _Screen:
         if event is None or not hasattr(Progress, f"_on_{event['event']}"):
             return record, False
         self.progress.apply(event)
+        if event["event"] == "end":
+            self.verdict = str((record or {}).get("message") or "")
+            # What comes after it is the report, which stands below the display.
+            self._stack.close()
         if self.progress.started and not self._drawn and not self.quiet and sys.stderr.isatty():
             self._drawn = True
             self._stack.enter_context(live(self.progress))

@@ -9,7 +9,10 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["ClusterOption", "JsonOption", "PatienceOption", "WarehouseOption", "who"]
+__all__ = ["NOTIFY", "ClusterOption", "JsonOption", "PatienceOption", "WarehouseOption", "who"]
+
+NOTIFY = "RAY_BACKFILL_NOTIFY"
+"""The variable of `--notify`. The URL is a secret."""
 
 WarehouseOption = Annotated[
     str,

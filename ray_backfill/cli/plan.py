@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,6 +24,7 @@ from ray_backfill.cli.select import (
     facts_of,
     selection_of,
 )
+from ray_backfill.errors import UsageError
 
 if TYPE_CHECKING:
     from ray_backfill.planner import Decision, Plan
@@ -30,6 +33,11 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 _NAMED = 12
+_CLUSTER_WORKERS = 64
+_CONTAINER_LIMITS = (
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+)
 
 WorkersOption = Annotated[
     int | None,
@@ -37,7 +45,7 @@ WorkersOption = Annotated[
         "--workers",
         min=1,
         help="Processes; on a cluster, tasks at once at most. "
-        "[default: the cores; on a cluster: 8]",
+        "[default: the cores; on a cluster: 64]",
     ),
 ]
 WorkerMemoryOption = Annotated[
@@ -62,6 +70,12 @@ def plan(
     option: JobOptionsOption = None,
     workers: WorkersOption = None,
     worker_memory: WorkerMemoryOption = None,
+    cluster: Annotated[
+        bool,
+        typer.Option(
+            "--cluster", help="Plan as `submit` and `run --address` do, by a cluster's defaults."
+        ),
+    ] = False,
     dates_only: Annotated[
         bool, typer.Option("--dates-only", help="List each date with its state and reason.")
     ] = False,
@@ -75,8 +89,8 @@ def plan(
 
     selection = selection_of(season, start_date, end_date, dates, select)
     loaded, house = load_job(job), open_warehouse(warehouse)
-    count = workers or cores()
-    memory = memory_of(worker_memory, count)
+    count = workers_of(workers, here=not cluster)
+    memory = memory_of(worker_memory, count, here=not cluster)
     found = make_plan(job, facts_of(house, loaded, option, selection), selection, count, memory)
     price = getattr(house, "cost", None)
     if as_json:
@@ -90,32 +104,49 @@ def plan(
             _print_cost(price(loaded, found))
 
 
-def cores() -> int:
-    """CPUs that this process may use."""
+def workers_of(asked: int | None, *, here: bool = True) -> int:
+    """Tasks at once: by default the CPUs that this process may use, or those of a large cluster.
+
+    A cluster may have no node yet to count; it begins no more than it has room for.
+    """
     import os
 
+    if asked or not here:
+        return asked or _CLUSTER_WORKERS
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def memory_of(asked: str | None, workers: int, *, here: bool = True) -> int:
     """Bytes that a task may need; by default no more than its share of this machine."""
-    from ray_backfill.sizing import parse_bytes
+    from ray_backfill.sizing import BASE_BYTES, human_bytes, parse_bytes
     from ray_backfill.spans import WORKER_MEMORY
 
     if asked is not None:
-        return parse_bytes(asked)
+        found = parse_bytes(asked)
+        if found < BASE_BYTES:
+            raise UsageError(
+                f"--worker-memory {human_bytes(found)} is less than a worker needs without any "
+                f"data: {human_bytes(BASE_BYTES)}.",
+                hint="Write it with its unit, like 4GiB.",
+            )
+        return found
     share = _machine_bytes() * 4 // 5 // workers if here else WORKER_MEMORY
     return min(WORKER_MEMORY, share or WORKER_MEMORY)
 
 
 def _machine_bytes() -> int:
-    """Memory of this machine; 0 where the system does not say."""
+    """Memory of this machine, or of the container; 0 where the system does not say."""
     import os
 
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     except (AttributeError, OSError, ValueError):
-        return 0
+        found = []
+    for limit in _CONTAINER_LIMITS:
+        # Without a limit it says `max`, or a number that no machine has.
+        with suppress(OSError, ValueError):
+            found.append(int(Path(limit).read_text()))
+    return min(found, default=0)
 
 
 def plan_json(plan: Plan, rate: float | None) -> dict[str, Any]:
@@ -183,7 +214,8 @@ def _print_plan(plan: Plan, rate: float | None) -> None:
     if not plan.selected:
         blocked = plan.counts()["blocked"]
         waits = f" {blocked} blocked dates wait for what they lack." if blocked else ""
-        console.note(f"Nothing to do.{waits}")
+        nothing = f"{len(plan.too_large):,} dates are due, and none fits a worker."
+        console.note(f"{nothing if plan.too_large else 'Nothing to do.'}{waits}")
         return
     seconds = _estimate(plan, rate)
     took = f"about {seconds:,.0f} s by past runs" if seconds else "no past run to judge by"

@@ -16,8 +16,8 @@ import typer
 
 from ray_backfill.cli import console
 from ray_backfill.cli.display import LogFormat, LogFormatOption
-from ray_backfill.cli.options import JsonOption, WarehouseOption
-from ray_backfill.cli.plan import WorkerMemoryOption, WorkersOption, cores, memory_of
+from ray_backfill.cli.options import NOTIFY, JsonOption, WarehouseOption
+from ray_backfill.cli.plan import WorkerMemoryOption, WorkersOption, memory_of, workers_of
 from ray_backfill.cli.reporting import print_report
 from ray_backfill.cli.select import (
     DatesOption,
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
     from ray_backfill.planner import Plan
 
 app = typer.Typer()
-
-_CLUSTER_WORKERS = 8
-"""Tasks at once on a cluster, which may have no node yet to count."""
 
 
 @app.command()
@@ -114,7 +111,7 @@ def run(
         str | None,
         typer.Option(
             "--notify",
-            envvar="RAY_BACKFILL_NOTIFY",
+            envvar=NOTIFY,
             metavar="URL",
             help="A webhook that the end report is posted to as JSON, however the run ends.",
         ),
@@ -143,7 +140,7 @@ def run(
             )
         selection = selection_of(season, start_date, end_date, dates, select)
         loaded, house = load_job(job), open_warehouse(warehouse)
-        count = 1 if no_parallel else workers or (_CLUSTER_WORKERS if address else cores())
+        count = 1 if no_parallel else workers_of(workers, here=not address)
         memory = memory_of(worker_memory, count, here=not address)
         facts = facts_of(house, loaded, option, selection)
         plan = make_plan(job, facts, selection, count, memory)

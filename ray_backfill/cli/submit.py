@@ -13,7 +13,7 @@ import typer
 
 from ray_backfill.cli import console, following
 from ray_backfill.cli import run as run_command
-from ray_backfill.cli.options import ClusterOption, JsonOption, PatienceOption, who
+from ray_backfill.cli.options import NOTIFY, ClusterOption, JsonOption, PatienceOption, who
 from ray_backfill.cli.select import selection_of
 from ray_backfill.errors import UsageError
 
@@ -123,8 +123,15 @@ def submit(
         for sentence in shipment.left_out:
             console.note(f"Not shipped: {sentence}.")
     submission_id, found = send(api, submission, shipment, image)
-    said = "is submitted already, and has not ended" if found else "is submitted"
+    said = "is submitted"
+    if found:
+        said += " already, and has not ended: it goes on with the options that it was given then"
     console.note(f"{submission_id} {said}.")
+    if os.environ.get(NOTIFY) and NOTIFY not in (secret or ()):
+        console.note(
+            f"The cluster will not notify anybody: {NOTIFY} is a secret and stays here. Set it on "
+            f"the cluster's nodes and say --secret {NOTIFY}."
+        )
     facts = {"submission": submission_id, "address": api.shown, "found": found}
     if no_wait:
         following.print_how(api, submission_id)

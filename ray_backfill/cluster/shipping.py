@@ -26,8 +26,13 @@ MIB = 2**20
 _MARKS = ("pyvenv.cfg", "_delta_log", "_ray_backfill")
 """What a folder holds that is an environment, a table or a lake: it is never shipped."""
 _FOLDERS = frozenset({".git", ".venv", "__pycache__"})
-_FILES = (".env", ".env.*", "*.pem", "*.key", ".netrc", "application_default_credentials.json")
-"""Files that hold secrets by their names."""
+_FILES = (
+    *(".env", ".env.*", ".netrc", ".git-credentials", ".npmrc", ".pypirc", "auth_token"),
+    *("*.pem", "*.key", "*.p12", "*.pfx", "id_rsa*", "id_ed25519*", "id_ecdsa*"),
+    *("service-account*.json", "service_account*.json", "*credential*.json"),
+    *(f"*{word}*.{kind}" for word in ("token", "secret", "password") for kind in ("json", "txt")),
+)
+"""Files that hold secrets by their names, in lower case."""
 _NAMED = 10
 
 
@@ -79,7 +84,8 @@ def gather(folder: Path, most_mib: int) -> Shipment:
     shipment = Shipment(folder, named, dist_infos(folder, roots), tuple(left_out))
     if not files:
         raise RefusedError(
-            f"There is nothing to ship in {folder}: git ignores all of it, or it is empty."
+            f"There is nothing to ship in {folder}: git ignores all of it, it is empty, or it is "
+            "itself a lake or an environment."
         )
     if shipment.size > most_mib * MIB:
         raise RefusedError(_too_large(shipment, most_mib), hint=_SMALLER)
@@ -169,7 +175,7 @@ def _sorted_out(folder: Path, names: Sequence[str]) -> tuple[list[str], list[str
         path = PurePosixPath(name)
         if any(_is_never(folder, parent, never) for parent in path.parents):
             continue
-        if any(fnmatch.fnmatch(path.name, pattern) for pattern in _FILES):
+        if any(fnmatch.fnmatch(path.name.lower(), pattern) for pattern in _FILES):
             left_out.append(f"{name} (a secret by its name)")
         elif not (folder / name).resolve().is_relative_to(folder.resolve()):
             left_out.append(f"{name} (a link that leads out of the folder)")
