@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from ray_backfill.cli import jobs
 from ray_backfill.cluster import follow as following
 from ray_backfill.cluster.client import JobApi, connect
 from ray_backfill.cluster.follow import LostError, follow
@@ -20,13 +21,15 @@ LOG = "first\nsecond\n"
 class Dashboard(ThreadingHTTPServer):
     """Answers as Ray's Job API does, without web sockets; `answers` says which errors come first.
 
-    Path's last part -> statuses of its next answers; afterwards all is well.
+    Path's last part -> statuses of its next answers; afterwards all is well. The job runs for
+    `running` of its good answers, and has succeeded afterwards.
     """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers: dict[str, list[int]] = {}
         self.asked: list[str] = []
+        self.running = 0
 
     @property
     def address(self) -> str:
@@ -41,13 +44,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.asked.append(last)
         waiting = self.server.answers.get(last, [])
         status = waiting.pop(0) if waiting else 200
+        runs = last == JOB and status == 200 and self.server.running > 0
+        self.server.running -= runs
         body = {
             "version": {"version": "4", "ray_version": "2.60.0", "ray_commit": "x"},
             "logs": {"logs": LOG},
             JOB: {
                 "type": "SUBMISSION",
                 "submission_id": JOB,
-                "status": "SUCCEEDED",
+                "status": "RUNNING" if runs else "SUCCEEDED",
                 "entrypoint": "x",
                 "driver_exit_code": 0,
             },
@@ -56,6 +61,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status if body else 404)
         self.end_headers()
         self.wfile.write(text.encode())
+
+    def do_POST(self) -> None:
+        self.server.asked.append(self.path.rpartition("/")[2])
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"stopped": true}')
 
     def log_message(self, *_: object) -> None:
         """Not to the tests' output."""
@@ -98,6 +109,31 @@ def test_a_log_that_cannot_be_read_does_not_hide_how_the_job_ended(dashboard: Da
     status, lines, notes = followed(api)
     assert (status, lines) == ("SUCCEEDED", [])
     assert "The end of the log could not be read" in notes[-1]
+
+
+def test_the_log_of_a_running_job_that_cannot_be_read_is_no_lost_connection(
+    dashboard: Dashboard,
+) -> None:
+    """Ray answers 500 for one that is not UTF-8: said once, and the job followed to its end."""
+    api = connect(dashboard.address)
+    dashboard.running = 8
+    dashboard.answers = {"logs": [500] * 3}
+    status, lines, notes = followed(api)
+    assert (status, lines) == ("SUCCEEDED", ["first", "second"])
+    assert [note.split(":")[0] for note in notes] == ["The log cannot be read now"]
+
+
+def test_stopping_a_job_waits_for_its_end_through_bad_moments(
+    dashboard: Dashboard, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is asked once, and what it became is said."""
+    dashboard.running = 3
+    dashboard.answers = {JOB: [200, 200, 500, 503]}
+    jobs.stop(JOB, dashboard.address, patience=60)
+    said = capsys.readouterr().err
+    assert "The connection is lost" in said
+    assert f"{JOB}: SUCCEEDED" in said
+    assert dashboard.asked.count("stop") == 1
 
 
 def test_long_silence_ends_the_following_with_3(dashboard: Dashboard) -> None:

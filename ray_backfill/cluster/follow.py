@@ -64,6 +64,8 @@ class _Contact:
     patience: float
     since: float = field(default_factory=time.monotonic)
     misses: int = 0
+    unread: bool = False
+    """Whether it was said that the log cannot be read."""
 
     def heard(self) -> bool:
         """True where there was silence before."""
@@ -144,24 +146,31 @@ async def _one_connection(
     if not whole:
         # The rest in one piece: Ray's tail of a log that has ended takes seconds to say so, and
         # a proxy may let no web socket through.
-        text = await _whole_log(api, submission_id, facts.has_ended, note)
+        text = await _whole_log(api, submission_id, facts.has_ended, contact, note)
         reader.begin()
         for one in reader.feed(text):
             line(one)
     return facts, whole
 
 
-async def _whole_log(api: JobApi, submission_id: str, has_ended: bool, note: Say) -> str:
-    """The log in one piece. How a job has ended is known without it, should it be unreadable."""
-    for pause in _PAUSES[:3]:
-        try:
-            return await asyncio.to_thread(api.logs, submission_id)
-        except UnreachableError as error:
-            if not has_ended:
-                raise
-            last = error.message
+async def _whole_log(
+    api: JobApi, submission_id: str, has_ended: bool, contact: _Contact, note: Say
+) -> str:
+    """The log in one piece; nothing where it cannot be read. What the job is, is known without."""
+    for pause in (0.0, *_PAUSES[:2]) if has_ended else (0.0,):
         await asyncio.sleep(pause)
-    note(f"The end of the log could not be read: {last}")
+        try:
+            text = await asyncio.to_thread(api.logs, submission_id)
+        except UnreachableError as error:
+            last = error.message
+        else:
+            contact.unread = False
+            return text
+    if has_ended:
+        note(f"The end of the log could not be read: {last}")
+    elif not contact.unread:
+        contact.unread = True
+        note(f"The log cannot be read now: {last} The job goes on.")
     return ""
 
 
