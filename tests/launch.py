@@ -17,7 +17,7 @@ import yaml
 from tests.conftest import ROOT
 from tests.gcp import Cloud, serve
 from tests.machines import Machines
-from tests.nodes import free_ports
+from tests.ports import free_ports
 
 MANIFEST = ROOT / "cluster.yaml"
 TOKEN = os.environ["RAY_AUTH_TOKEN"]

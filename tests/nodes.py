@@ -7,13 +7,12 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from ray_backfill.engine.demand import NAMESPACE
 from ray_backfill.engine.progress import Progress
 from ray_backfill.engine.ray_connect import actor_name
 from tests.conftest import environment
+from tests.ports import free_ports
 
 RAY = str(Path(sys.executable).parent / "ray")
 ROLE = "ray-backfill.io/role"
@@ -294,15 +294,6 @@ def own_address() -> str:
     import ray
 
     return str(ray.util.get_node_ip_address())
-
-
-def free_ports(count: int) -> Sequence[int]:
-    """Ports that nobody listens on now, all different."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 def until(condition: Callable[[], object], what: str, seconds: float = _PATIENCE) -> None:
