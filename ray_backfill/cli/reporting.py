@@ -33,7 +33,10 @@ def print_report(report: Report) -> None:
             *_some("not started", report.not_started),
             ("seconds", f"{report.seconds:.1f} ({_stages(report)})"),
             *_bill(report),
-            ("workers", f"{report.workers}, peak {report.peak_worker_bytes / 2**20:,.0f} MiB each"),
+            (
+                "workers",
+                f"{report.at_once} at once, peak {report.peak_worker_bytes / 2**20:,.0f} MiB each",
+            ),
         ],
     )
     _print_problems(report)

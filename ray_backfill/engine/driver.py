@@ -210,6 +210,7 @@ class Driver:
         self._show_queue(executor.running, executor.slots)
 
     def _show_queue(self, running: int, slots: int) -> None:
+        self.report.at_once = max(self.report.at_once, running)
         queue = {"waiting": len(self._queue), "running": running, "slots": slots}
         if queue != self._queue_shown:
             self._queue_shown = queue

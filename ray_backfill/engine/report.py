@@ -54,6 +54,8 @@ class Report:
     stages: dict[str, float] = field(default_factory=dict)
     rows: int = 0
     workers: int = 1
+    at_once: int = 0
+    """Tasks that were at work at once, at most: a cluster may have had less room than asked."""
     peak_worker_bytes: int = 0
     memory_factor: float = 0.0
     """Highest (peak - base) ÷ estimated data of a task; the next plan's estimates come of it."""
