@@ -65,8 +65,9 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
         )
         assert done.returncode == 1, done.stderr
         urls = [node.metrics for node in [cluster.head, *cluster.nodes]]
-        ended = ("ray_backfill_runs_total", frozenset({("exit_code", "1")}))
-        until(lambda: any(n == ended[0] for n, _ in scraped(urls)[0]), "the run's end is exported")
+        until(
+            lambda: is_exported(urls, "runs_total", "exit_code", "1"), "the run's end is exported"
+        )
         samples, everything = scraped(urls)
         worker_logs = [path for path in cluster.logs() if path.name.startswith("worker-")]
         yield Observed(
@@ -81,6 +82,12 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
 def parsed(texts: Iterable[str]) -> list[dict[str, Any]]:
     """The lines that are JSON objects; Ray writes others of its own into its workers' logs."""
     return [json.loads(text) for text in texts if text.startswith("{")]
+
+
+def is_exported(urls: list[str], name: str, label: str, value: str) -> bool:
+    """Whether there is a sample of ours with that label."""
+    samples, _ = scraped(urls)
+    return any(n == f"ray_backfill_{name}" and (label, value) in found for n, found in samples)
 
 
 def scraped(urls: list[str]) -> tuple[Samples, set[str]]:
