@@ -84,11 +84,19 @@ def test_environments_lakes_and_secrets_stay_here(checkout: Path) -> None:
     ],
 )
 def test_files_that_are_secrets_by_name_are_named_and_stay_here(checkout: Path, name: str) -> None:
-    """However they are spelt."""
+    """However they are spelt, and also where they were committed."""
     write(checkout, name)
+    git(checkout, "add", "--force", name)
     found = gather(checkout, 100)
     assert name not in found.files
     assert [text.split(" ")[0] for text in found.left_out] == [name]
+
+
+def test_a_checkout_that_is_itself_a_lake_is_refused_for_that_reason(checkout: Path) -> None:
+    """As after `-w .`: git ignores none of it."""
+    write(checkout, "_ray_backfill/runs/x.jsonl")
+    with pytest.raises(RefusedError, match="itself a lake"):
+        gather(checkout, 100)
 
 
 def test_links_go_as_what_they_lead_to_inside_and_not_outside(checkout: Path) -> None:
