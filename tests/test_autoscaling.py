@@ -46,8 +46,11 @@ def size(cluster: Cluster) -> Iterator[Callable[[], int]]:
 
 
 @contextmanager
-def watched(size: Callable[[], int]) -> Iterator[list[int]]:
-    """The sizes that the cluster has while the block runs, each noted when it changes."""
+def watched(size: Callable[[], int], grown: Path) -> Iterator[list[int]]:
+    """The sizes that the cluster has while the block runs, each noted when it changes.
+
+    The file `grown` is made when it has had all nodes that it may have.
+    """
     sizes, ended = [size()], threading.Event()
 
     def look() -> None:
@@ -55,6 +58,8 @@ def watched(size: Callable[[], int]) -> Iterator[list[int]]:
             now = size()
             if now != sizes[-1]:
                 sizes.append(now)
+            if now == MOST:
+                grown.touch()
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -85,16 +90,23 @@ def start(
 def test_five_real_seasons_on_a_cluster_that_grows_and_shrinks(
     cluster: Cluster, size: Callable[[], int], tmp_path: Path
 ) -> None:
-    """0 → 3 → 0 nodes; the run finishes, and its content equals that of a run in this process."""
+    """0 → 3 → 0 nodes; the run finishes, and its content equals that of a run in this process.
+
+    However fast the first nodes are: the run's last spans wait until all nodes have joined.
+    """
     here, there = (open_warehouse(str(tmp_path / name)) for name in ("here", "there"))
     for table in RAW_TABLES:
         path = real_data() / f"{table.name.split('.')[1]}.parquet"
         if path.exists():
             load_files(here, table, [path])
     shutil.copytree(here.uri, there.uri, dirs_exist_ok=True)
-    with watched(size) as sizes:
-        run = start(cluster, there, "player_context", "--max-dates", "1100")
+    grown = tmp_path / "grown"
+    with watched(size, grown) as sizes:
+        # Quiet: a full pipe that nobody reads yet would hold the run up.
+        patient = ("--max-dates", "1100", "--quiet", str(grown))
+        run = start(cluster, there, "player_context", *patient, module="tests.patient_run")
         assert ran(here, how=PLAYER_CONTEXT).exit_code == 0
+        until(lambda: grown.exists() or run.poll() is not None, "all nodes have joined")
         out, err = run.communicate()
         assert run.returncode == 0, err
         until(lambda: size() == 0, "no node is left")
