@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ray_backfill.calendar import Season, Window
+from ray_backfill.cli import plan as plan_command
 from ray_backfill.contract import Column, Kind, Table
 from ray_backfill.engine.report import Report, past_memory_factor, save_report
 from ray_backfill.errors import UsageError
@@ -166,3 +168,20 @@ def test_what_is_no_size_of_memory_is_a_usage_error(text: str) -> None:
     """With an example."""
     with pytest.raises(UsageError, match="4GiB"):
         parse_bytes(text)
+
+
+@pytest.mark.parametrize(
+    ("limit", "share"),
+    [("2147483648\n", 2**31 * 4 // 5 // 2), ("max\n", None), ("9223372036854771712\n", None)],
+)
+def test_a_worker_has_its_share_of_the_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, share: int | None
+) -> None:
+    """Where the system limits it, not of the whole machine; a cluster's nodes are others."""
+    (tmp_path / "memory.max").write_text(limit)
+    monkeypatch.setattr(plan_command, "_CONTAINER_LIMITS", ())
+    machine, there = plan_command.memory_of(None, 2), plan_command.memory_of(None, 2, here=False)
+    limits = (str(tmp_path / "memory.max"), str(tmp_path / "nothing"))
+    monkeypatch.setattr(plan_command, "_CONTAINER_LIMITS", limits)
+    assert plan_command.memory_of(None, 2) == (share or machine)
+    assert plan_command.memory_of(None, 2, here=False) == there
