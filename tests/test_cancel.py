@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from ray_backfill.warehouse import Warehouse
 from tests.conftest import DAYS, environment
 from tests.engine import ROLLING, content, ran
 from tests.nodes import until
+from tests.rolling_job import MEANS
 from tests.test_cli import SCRIPT, call, call_json
 
 RUN = "20250101T000000000-abcdef"
@@ -149,3 +152,18 @@ def test_a_request_that_came_too_late_is_swept_by_the_next_run(lake: Warehouse) 
     assert lake.list_objects("control/") == [f"control/{live}.json"]
     ran(lake)
     assert lake.list_objects("control/") == []
+
+
+def test_a_request_for_a_run_at_work_on_another_table_is_not_swept(lake: Warehouse) -> None:
+    """Several tables of a lake are worked on at once: each run ends by its own requests."""
+    other = replace(MEANS, name="shop.other")
+    lake.put_object(
+        f"runs/{RUN}.ndjson", json.dumps({"event": "run", "table": other.name}).encode()
+    )
+    lease = lake.acquire_lease(other, RUN, seconds=600, steal=False)
+    control.request(lake, RUN, CancelRequest())
+    ran(lake)
+    assert control.requested(lake, RUN) is not None
+    lake.release_lease(lease)
+    ran(lake)
+    assert control.requested(lake, RUN) is None

@@ -88,11 +88,23 @@ def find_run(warehouse: Warehouse, name: str) -> str | None:
 
 
 def forget_ended(warehouse: Warehouse, live: Container[str]) -> None:
-    """Take away the requests of runs that are not `live`: one may come when its run has ended."""
+    """Take away the requests of runs that have ended: one may come when its run has just done so.
+
+    Left alone are those of `live`, and of runs that hold the lease of their table: others work on
+    other tables at the same time. What cannot be looked at now is left to the next run.
+    """
     for key in warehouse.list_objects("control/"):
         run_id = key.removeprefix("control/").removesuffix(".json")
         if names.RUN.fullmatch(run_id) and run_id not in live:
-            warehouse.delete_object(key)
+            with suppress(BackfillError, OSError):
+                if not _holds_its_table(warehouse, run_id):
+                    warehouse.delete_object(key)
+
+
+def _holds_its_table(warehouse: Warehouse, run_id: str) -> bool:
+    events = read_journal(warehouse, run_id)
+    table = events[0].get("table") if events else None
+    return isinstance(table, str) and warehouse.lease_holder(table) == run_id
 
 
 @contextmanager
