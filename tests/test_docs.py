@@ -56,7 +56,7 @@ def test_every_command_and_option_has_a_help(name: str) -> None:
 def test_every_option_that_the_readme_names_exists() -> None:
     """`--option` in the README is an option of some command."""
     known = {o for c in commands().values() for p in c.params for o in p.opts}  # type: ignore[attr-defined]
-    outside = {"--no-deps", "--require-hashes", "--generate"}  # of pip and ray
+    outside = {"--no-deps", "--require-hashes", "--generate", "--force"}  # of pip, ray, kubectl
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - outside
     assert named - known - {"--help"} == set()
 
