@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from ray_backfill.cli import plan
 from ray_backfill.engine.journal import run_ids
 from ray_backfill.warehouse import Warehouse
 from tests.conftest import DAYS, environment
@@ -348,12 +349,22 @@ def test_watch_falls_back_to_the_journal(lake: Warehouse, ray_address: str) -> N
     assert "It ended with exit 0" in done.stderr
 
 
-def test_a_plan_for_a_cluster_takes_the_defaults_of_a_cluster(lake: Warehouse) -> None:
-    """As `submit` and `run --address` take them, whatever this machine has."""
-    here = call_json("plan", ROLLING, "--workers", "1", warehouse=lake)
-    there = call_json("plan", ROLLING, "--cluster", warehouse=lake)
-    assert (len(here["spans"]), len(there["spans"])) == (2, 2)
-    assert [span["id"] for span in here["spans"]] == [span["id"] for span in there["spans"]]
+def test_a_plan_for_a_cluster_is_not_bound_by_this_machine(lake: Warehouse) -> None:
+    """A thousand workers here leave none enough memory; those of a cluster have their own."""
+    here = call_json("plan", ROLLING, "--workers", "1000", warehouse=lake)
+    there = call_json("plan", ROLLING, "--workers", "1000", "--cluster", warehouse=lake)
+    assert (len(here["too_large"]), here["spans"]) == (len(DAYS), [])
+    assert (there["too_large"], there["selected"]) == ({}, len(DAYS))
+
+
+def test_by_default_there_are_no_more_workers_than_the_memory_has_room_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In a small container on a large machine each would have less than it needs."""
+    monkeypatch.setattr(plan, "_machine_bytes", lambda: 3 * 2**30)
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(32)))
+    assert plan.workers_of(None) == 2
+    assert (plan.workers_of(7), plan.workers_of(None, here=False)) == (7, 64)
 
 
 def test_memory_that_no_worker_can_work_with_is_a_wrong_command(lake: Warehouse) -> None:

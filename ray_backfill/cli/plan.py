@@ -45,7 +45,7 @@ WorkersOption = Annotated[
         "--workers",
         min=1,
         help="Processes; on a cluster, tasks at once at most. "
-        "[default: the cores; on a cluster: 64]",
+        "[default: the cores, where there is a GiB for each; on a cluster: 64]",
     ),
 ]
 WorkerMemoryOption = Annotated[
@@ -107,13 +107,17 @@ def plan(
 def workers_of(asked: int | None, *, here: bool = True) -> int:
     """Tasks at once: by default the CPUs that this process may use, or those of a large cluster.
 
-    A cluster may have no node yet to count; it begins no more than it has room for.
+    Here no more than the memory has a GiB for. A cluster may have no node yet to count; it begins
+    no more than it has room for.
     """
     import os
 
     if asked or not here:
         return asked or _CLUSTER_WORKERS
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    known = hasattr(os, "sched_getaffinity")
+    cpus = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+    room = _machine_bytes() * 4 // 5 // 2**30
+    return max(1, min(cpus, room or cpus))
 
 
 def memory_of(asked: str | None, workers: int, *, here: bool = True) -> int:

@@ -29,8 +29,13 @@ _FOLDERS = frozenset({".git", ".venv", "__pycache__"})
 _FILES = (
     *(".env", ".env.*", ".netrc", ".git-credentials", ".npmrc", ".pypirc", "auth_token"),
     *("*.pem", "*.key", "*.p12", "*.pfx", "id_rsa*", "id_ed25519*", "id_ecdsa*"),
-    *("service-account*.json", "service_account*.json", "*credential*.json"),
-    *(f"*{word}*.{kind}" for word in ("token", "secret", "password") for kind in ("json", "txt")),
+    *("service-account*.json", "service_account*.json", "*credentials.json"),
+    *(
+        f"{before}{word}.{kind}"
+        for before in ("", "*_", "*-")
+        for word in ("token", "secret", "secrets", "password", "passwords")
+        for kind in ("json", "txt", "yaml")
+    ),
 )
 """Files that hold secrets by their names, in lower case."""
 _NAMED = 10
