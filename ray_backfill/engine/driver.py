@@ -201,12 +201,13 @@ class Driver:
         ready = self._queue.ready()
         fitting = executor.fitting(ready, self._queue.later())
         for task in fitting:
-            if self.progress.phase != WORKING:
-                self.emit({"event": "phase", "phase": WORKING})
             self._queue.take(task)
             executor.submit(task)
-        if ready and not executor.running and self.progress.phase != _WAITING:
-            self.emit({"event": "phase", "phase": _WAITING})
+        # Also with tasks begun: what was begun on a machine that is lost waits for another.
+        waits = bool(ready or executor.running) and not (executor.running and executor.slots)
+        phase = _WAITING if waits else WORKING if executor.running else self.progress.phase
+        if phase != self.progress.phase:
+            self.emit({"event": "phase", "phase": phase})
         self._show_queue(executor.running, executor.slots)
 
     def _show_queue(self, running: int, slots: int) -> None:

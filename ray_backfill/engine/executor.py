@@ -29,7 +29,7 @@ class Executor(Protocol):
     """Runs tasks and gives their outcomes as they come."""
 
     slots: int
-    """How many tasks may run at once, now: of the largest, where they differ."""
+    """How many tasks may run at once, now: of the largest, where they differ; 0 where none may."""
 
     @property
     def running(self) -> int:

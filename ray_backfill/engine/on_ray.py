@@ -106,15 +106,21 @@ class RayExecutor:
         needed = [*running, *ready, *later]
         self._demand.say([_bundle(task) for task in needed[: self._workers]])
         nodes = self._look()
-        self._lose_patience(nodes, needed)
-        if needed:
-            largest = _bundle(max(needed, key=lambda task: task.memory_bytes))
-            self.slots = min(self._workers, sum(_fit(node, largest) for node in nodes))
+        self.slots = self._slots(nodes, needed)
+        self._lose_patience(needed)
         left = [dict(node) for node in nodes]
         for task in sorted(running, key=lambda task: -task.memory_bytes):
             _place(left, _bundle(task))
         # One that is too large for now does not hold up those behind it.
         return [task for task in ready if _place(left, _bundle(task))][:free]
+
+    def _slots(self, nodes: Sequence[Mapping[str, float]], tasks: Sequence[Task]) -> int:
+        """How many of the largest task fit in all nodes; at least 1 where any task fits in one."""
+        if not tasks:
+            return self.slots
+        largest = _bundle(max(tasks, key=lambda task: task.memory_bytes))
+        some = any(_fit(node, _bundle(task)) for node in nodes for task in tasks)
+        return min(self._workers, max(some, sum(_fit(node, largest) for node in nodes)))
 
     def _look(self) -> list[Mapping[str, float]]:
         """Resources of the nodes that are alive, looked up about once a second."""
@@ -124,14 +130,14 @@ class RayExecutor:
             self._looked_at = now
         return self._nodes
 
-    def _lose_patience(self, nodes: Sequence[Mapping[str, float]], tasks: Sequence[Task]) -> None:
+    def _lose_patience(self, tasks: Sequence[Task]) -> None:
         """Raise where no node has had room for any task for long.
 
         Tasks that are begun count too: one that was begun on a machine that is lost waits in Ray
         for another.
         """
         now = time.monotonic()
-        if not tasks or any(_fit(node, _bundle(task)) for node in nodes for task in tasks):
+        if self.slots or not tasks:
             self._room_at = now
         elif now - self._room_at > self._patience:
             least = min(task.memory_bytes for task in tasks)

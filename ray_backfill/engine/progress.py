@@ -54,7 +54,7 @@ class Progress:
 
     def _on_phase(self, event: Mapping[str, Any]) -> None:
         self.phase = event["phase"]
-        if self.phase == WORKING:
+        if self.phase == WORKING and self.worked_from is None:
             self.worked_from = event["at"]
 
     def _on_stage(self, event: Mapping[str, Any]) -> None:
