@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -42,6 +42,17 @@ def cluster() -> Iterator[Cluster]:
         yield found
 
 
+@pytest.fixture(autouse=True)
+def leftovers() -> Iterator[None]:
+    """A test that fails leaves no run behind, which would keep the machines of the next."""
+    yield
+    for process in Run.started:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    Run.started.clear()
+
+
 @pytest.fixture
 def nodes(cluster: Cluster) -> list[Node]:
     """Machines of one CPU each, all there and well."""
@@ -69,6 +80,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
 class Run:
     """`ray-backfill run` or `submit` of the rolling job, whose spans wait until they may go on."""
 
+    started: ClassVar[list[subprocess.Popen[str]]] = []
+
     def __init__(self, house: Warehouse, gate: Path, *command: str) -> None:
         self.house, self.gate = house, gate
         name, *options = command
@@ -81,6 +94,8 @@ class Run:
             text=True,
             start_new_session=True,
         )
+
+        self.started.append(self.process)
 
     def in_the_middle(self) -> None:
         """Wait until every span computes."""
