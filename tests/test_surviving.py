@@ -27,7 +27,7 @@ from tests.rolling_job import SALES
 _QUICK = {
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "1000",
-    "RAY_health_check_failure_threshold": "2",
+    "RAY_health_check_failure_threshold": "4",
     "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "3",
 }
 """A machine that is lost is known as such within seconds, and one that has notice goes in three."""
