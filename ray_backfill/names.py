@@ -43,62 +43,50 @@ def shown(text: str) -> str:
     return ascii(text if len(text) <= 80 else f"{text[:80]}…")
 
 
+def _kept(text: str, good: object, wrong: str, hint: str) -> str:
+    """The text itself where it is `good`; else an error that says what is `wrong` with it."""
+    if good:
+        return text
+    raise UsageError(f"{shown(text)} {wrong}.", hint=hint)
+
+
 def table_name(text: str) -> str:
     """`dataset.table`."""
-    if TABLE.fullmatch(text):
-        return text
-    raise UsageError(
-        f"{shown(text)} is not a table's name.",
-        hint="Write it as dataset.table, in letters, digits and underscores.",
-    )
+    hint = "Write it as dataset.table, in letters, digits and underscores."
+    return _kept(text, TABLE.fullmatch(text), "is not a table's name", hint)
 
 
 def column_name(text: str) -> str:
     """A column: what stands in SQL and in the folders of partitions without being quoted."""
-    if _COLUMN.fullmatch(text) and not _RESERVED.match(text):
-        return text
-    raise UsageError(
-        f"{shown(text)} is not a column's name.",
-        hint="A column has letters, digits and underscores, begins with no digit, and with none "
-        "of the prefixes that BigQuery keeps for itself.",
+    good = _COLUMN.fullmatch(text) and not _RESERVED.match(text)
+    hint = (
+        "A column has letters, digits and underscores, begins with no digit, and with none "
+        "of the prefixes that BigQuery keeps for itself."
     )
+    return _kept(text, good, "is not a column's name", hint)
 
 
 def field_name(text: str) -> str:
     """An input or a view of a job: what a fingerprint lists as `name=digest;name=digest`."""
-    if _FIELD.fullmatch(text):
-        return text
-    raise UsageError(
-        f"{shown(text)} cannot name an input or a view.",
-        hint="Use letters, digits and underscores, and begin with a letter.",
-    )
+    hint = "Use letters, digits and underscores, and begin with a letter."
+    return _kept(text, _FIELD.fullmatch(text), "cannot name an input or a view", hint)
 
 
 def job_name(text: str) -> str:
     """What a job calls itself."""
-    if _JOB.fullmatch(text):
-        return text
-    raise UsageError(
-        f"{shown(text)} is not a job's name.",
-        hint="Use letters, digits, underscores, hyphens and dots, up to 100 of them.",
-    )
+    hint = "Use letters, digits, underscores, hyphens and dots, up to 100 of them."
+    return _kept(text, _JOB.fullmatch(text), "is not a job's name", hint)
 
 
 def job_spec(text: str) -> str:
     """What a job is run as: its name, or `package.module:ATTRIBUTE`."""
     if ":" not in text:
         return job_name(text)
-    if len(text) <= _LONGEST_SPEC and _SPEC.fullmatch(text):
-        return text
-    raise UsageError(
-        f"{shown(text)} is not a job.", hint="Give its name, or write package.module:ATTRIBUTE."
-    )
+    good = len(text) <= _LONGEST_SPEC and _SPEC.fullmatch(text)
+    return _kept(text, good, "is not a job", "Give its name, or write package.module:ATTRIBUTE.")
 
 
 def run_id(text: str) -> str:
     """The id of a run."""
-    if RUN.fullmatch(text):
-        return text
-    raise UsageError(
-        f"{shown(text)} is not the id of a run.", hint="`ray-backfill status` lists the runs."
-    )
+    hint = "`ray-backfill status` lists the runs."
+    return _kept(text, RUN.fullmatch(text), "is not the id of a run", hint)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ray_backfill.cli import console
 from ray_backfill.cli.options import WarehouseOption, who
-from ray_backfill.cli.watch import is_at_work, run_named, until_ended
-
-if TYPE_CHECKING:
-    from ray_backfill.engine.progress import Progress
-    from ray_backfill.warehouse import Warehouse
+from ray_backfill.cli.watch import is_at_work, journalled, run_named, until_ended
 
 app = typer.Typer()
 
@@ -36,23 +32,16 @@ def cancel(
 
     house = open_warehouse(warehouse)
     run_id = run_named(house, run)
-    progress = _progress(house, run_id)
+    progress = journalled(house, run_id)
     if progress.ended is None and is_at_work(house, progress):
         request(house, run_id, CancelRequest(now, who()))
         if no_wait:
             console.note(f"{run_id} is asked to stop.")
             return
         console.note(f"{run_id} is asked to stop; waiting for its end.")
-        until_ended(house, lambda: _progress(house, run_id), progress)
+        until_ended(house, lambda: journalled(house, run_id), progress)
         forget(house, run_id)
     if progress.ended is None:
         console.note(f"{run_id} died before its end; `ray-backfill run` goes on with what is left.")
     else:
         console.note(f"{run_id} has ended with exit {progress.exit_code}.")
-
-
-def _progress(house: Warehouse, run_id: str) -> Progress:
-    from ray_backfill.engine.journal import read_journal
-    from ray_backfill.engine.progress import fold
-
-    return fold(read_journal(house, run_id))

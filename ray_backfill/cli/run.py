@@ -6,7 +6,6 @@ import _thread
 import shlex
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
@@ -234,7 +233,7 @@ def carry_out(
     @contextmanager
     def watch(driver: Driver) -> Iterator[None]:
         if ending is not None:
-            ending.so_far = lambda: _so_far(driver)
+            ending.so_far = lambda: asdict(driver.report)
         if log is not None:
             driver.watchers.append(log.event)
         with shown(driver.progress, quiet=quiet or log is not None):
@@ -247,15 +246,6 @@ def carry_out(
     if ending is not None:
         ending.report = asdict(report)
     return report
-
-
-def _so_far(driver: Driver) -> dict[str, Any]:
-    """The report of a run that did not come to its own end."""
-    published = {day: rows for day, rows in driver.progress.published.items() if rows}
-    found = {**asdict(driver.report), "published": published, "rows": sum(published.values())}
-    if driver.progress.started is not None:
-        found["seconds"] = time.time() - driver.progress.started
-    return found
 
 
 @contextmanager

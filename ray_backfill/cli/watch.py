@@ -171,18 +171,23 @@ def until_ended(house: Warehouse, source: Callable[[], Progress], progress: Prog
 
 def _source(house: Warehouse, run: str | None, address: str | None) -> Callable[[], Progress]:
     """A function that gives the run's progress: from its actor, or from its journal."""
-    from ray_backfill.engine.journal import read_journal
-    from ray_backfill.engine.progress import fold
-
     run_id = run_named(house, run)
     if address:
         from ray_backfill.engine.ray_connect import connect_progress
 
         asked = connect_progress(run_id, address)
         if asked is not None:
-            return lambda: asked() or fold(read_journal(house, run_id))
+            return lambda: asked() or journalled(house, run_id)
         console.note("The run has no progress actor there any more; reading its journal.")
-    return lambda: fold(read_journal(house, run_id))
+    return lambda: journalled(house, run_id)
+
+
+def journalled(house: Warehouse, run_id: str) -> Progress:
+    """What a run's journal says of it."""
+    from ray_backfill.engine.journal import read_journal
+    from ray_backfill.engine.progress import fold
+
+    return fold(read_journal(house, run_id))
 
 
 def run_named(house: Warehouse, run: str | None) -> str:

@@ -118,8 +118,9 @@ class RayExecutor:
         """How many of the largest task fit in all nodes; at least 1 where any task fits in one."""
         if not tasks:
             return self.slots
-        largest = _bundle(max(tasks, key=lambda task: task.memory_bytes))
-        some = any(_fit(node, _bundle(task)) for node in nodes for task in tasks)
+        ordered = sorted(tasks, key=lambda task: task.memory_bytes)
+        smallest, largest = _bundle(ordered[0]), _bundle(ordered[-1])
+        some = any(_fit(node, smallest) for node in nodes)
         return min(self._workers, max(some, sum(_fit(node, largest) for node in nodes)))
 
     def _look(self) -> list[Mapping[str, float]]:
