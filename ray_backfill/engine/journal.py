@@ -14,7 +14,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
 
-from ray_backfill import names
+from ray_backfill import names, stored
 from ray_backfill.engine.submitted import submission_id
 from ray_backfill.errors import BackfillError
 from ray_backfill.planner import Attempt, Plan
@@ -93,15 +93,8 @@ def _key(run_id: str) -> str:
 def read_journal(warehouse: Warehouse, run_id: str) -> list[dict[str, Any]]:
     """The events of a run in order; a last line that was cut short is left out."""
     data = warehouse.get_object(_key(run_id))
-    events = []
-    for line in (data or b"").splitlines():
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(event, dict) and "event" in event:
-            events.append(event)
-    return events
+    lines = map(stored.parsed, (data or b"").splitlines())
+    return [event for event in lines if "event" in event]
 
 
 def last_attempts(warehouse: Warehouse, table: str) -> dict[date, Attempt]:
