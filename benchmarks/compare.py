@@ -9,8 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
-from jobs.player_context import JOB
 from ray_backfill.warehouse import open_warehouse
+from ray_backfill_nba.player_context import JOB
 
 __all__ = ["compare"]
 

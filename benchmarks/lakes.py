@@ -11,12 +11,12 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.machine import PROJECT
-from jobs.demo_league import LeagueSpec
-from jobs.demo_league.load import load as load_league
-from jobs.player_context import JOB
-from jobs.raw_tables import RAW_TABLES
 from ray_backfill.loading import load_files
 from ray_backfill.warehouse import open_warehouse
+from ray_backfill_nba.demo_league import LeagueSpec
+from ray_backfill_nba.demo_league.load import load as load_league
+from ray_backfill_nba.player_context import JOB
+from ray_backfill_nba.raw_tables import RAW_TABLES
 
 __all__ = ["DataSet", "clear_output", "drop_cache", "league", "real", "sample_days", "why_absent"]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.lakes import DataSet, clear_output, real, why_absent
-from jobs.demo_league import LeagueSpec
-from jobs.demo_league.load import load as load_league
 from ray_backfill.warehouse import open_warehouse
+from ray_backfill_nba.demo_league import LeagueSpec
+from ray_backfill_nba.demo_league.load import load as load_league
 
 __all__ = ["SCALES", "Lake", "clear", "made"]
 

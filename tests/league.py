@@ -6,11 +6,11 @@ from datetime import date
 
 import polars as pl
 
-from jobs.demo_league import LeagueSpec, late_lines, tables
-from jobs.raw_tables import RAW_TABLES
 from ray_backfill.engine.runs import RunOptions
 from ray_backfill.planner import Plan
 from ray_backfill.warehouse import Warehouse
+from ray_backfill_nba.demo_league import LeagueSpec, late_lines, tables
+from ray_backfill_nba.raw_tables import RAW_TABLES
 from tests.engine import planned
 
 PLAYER_CONTEXT = RunOptions("player_context", parallel=False, backoff_seconds=0.01)

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.player_context import JOB
-from jobs.raw_tables import RAW_TABLES
 from ray_backfill.loading import load_files
 from ray_backfill.warehouse import Warehouse, open_warehouse
+from ray_backfill_nba.player_context import JOB
+from ray_backfill_nba.raw_tables import RAW_TABLES
 from tests.conftest import environment
 from tests.engine import ROLLING, content, ran
 from tests.frames import real_data

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.raw_tables import LOCATIONS, SCHEDULE
 from ray_backfill.contract import Table
 from ray_backfill.registry import output_tables
 from ray_backfill.warehouse.lake import Lake
+from ray_backfill_nba.raw_tables import LOCATIONS, SCHEDULE
 from tests.conftest import environment
 
 SCRIPT = str(Path(sys.executable).parent / "ray-backfill")

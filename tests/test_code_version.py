@@ -43,5 +43,5 @@ def test_the_version_is_pinned_across_pythons() -> None:
 
 def test_a_module_that_does_not_exist_is_named() -> None:
     """A job that lists a wrong module says which."""
-    with pytest.raises(UsageError, match=r"'jobs\.nothing'"):
-        code_version(["jobs.nothing"])
+    with pytest.raises(UsageError, match=r"'ray_backfill_nba\.nothing'"):
+        code_version(["ray_backfill_nba.nothing"])

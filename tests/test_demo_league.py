@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from jobs.demo_league import LeagueSpec, generate, late_lines, tables
-from jobs.demo_league.fixtures import fixtures, opening_day
-from jobs.demo_league.names import FIRST_NAMES, LAST_NAMES, TEAMS
-from jobs.demo_league.people import players
-from jobs.raw_tables import (
+from ray_backfill.errors import UsageError
+from ray_backfill_nba.demo_league import LeagueSpec, generate, late_lines, tables
+from ray_backfill_nba.demo_league.fixtures import fixtures, opening_day
+from ray_backfill_nba.demo_league.names import FIRST_NAMES, LAST_NAMES, TEAMS
+from ray_backfill_nba.demo_league.people import players
+from ray_backfill_nba.raw_tables import (
     ALIASES,
     BETTINGPROS,
     GAME_LINES,
@@ -28,7 +29,6 @@ from jobs.raw_tables import (
     REGISTRY,
     SCHEDULE,
 )
-from ray_backfill.errors import UsageError
 
 SMALL = LeagueSpec(seed=3, teams=8, games=24, seasons=2)
 GOLDEN_POINTS, GOLDEN_SPREADS = 300036, 315402.5

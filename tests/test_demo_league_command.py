@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from jobs.demo_league import LeagueSpec
-from jobs.demo_league.command import app
-from jobs.demo_league.load import recall, remember
-from jobs.raw_tables import GAME_LINES, RAW_TABLES
 from ray_backfill.calendar import DateRange
 from ray_backfill.errors import BackfillError, RefusedError
 from ray_backfill.warehouse import open_warehouse
+from ray_backfill_nba.demo_league import LeagueSpec
+from ray_backfill_nba.demo_league.command import app
+from ray_backfill_nba.demo_league.load import recall, remember
+from ray_backfill_nba.raw_tables import GAME_LINES, RAW_TABLES
 
 SMALL = ["--teams", "6", "--games", "24", "--seasons", "1", "--first-season", "2025"]
 NOVEMBER = DateRange(date(2025, 11, 1), date(2025, 12, 1))
@@ -116,5 +116,7 @@ def test_the_story_ends_with_full_coverage(lake: str) -> None:
 
 def test_help_does_not_load_polars() -> None:
     """The command is part of every `--help`."""
-    code = "import sys, jobs.demo_league.command as c; sys.exit('polars' in sys.modules)"
+    code = (
+        "import sys, ray_backfill_nba.demo_league.command as c; sys.exit('polars' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

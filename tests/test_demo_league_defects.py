@@ -8,9 +8,9 @@ from datetime import date
 import polars as pl
 import pytest
 
-from jobs.demo_league import LeagueSpec, tables
-from jobs.demo_league.games import oddities
-from jobs.raw_tables import (
+from ray_backfill_nba.demo_league import LeagueSpec, tables
+from ray_backfill_nba.demo_league.games import oddities
+from ray_backfill_nba.raw_tables import (
     ALIASES,
     BETTINGPROS,
     GAME_LINES,

@@ -10,9 +10,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from jobs.demo_league import LeagueSpec
-from jobs.player_context import JOB
-from jobs.raw_tables import (
+from ray_backfill.contract import Table
+from ray_backfill.planner import Selection
+from ray_backfill.warehouse import Warehouse, open_warehouse
+from ray_backfill_nba.demo_league import LeagueSpec
+from ray_backfill_nba.player_context import JOB
+from ray_backfill_nba.raw_tables import (
     ALIASES,
     GAME_LINES,
     GAMEBOOK,
@@ -22,9 +25,6 @@ from jobs.raw_tables import (
     REGISTRY,
     SCHEDULE,
 )
-from ray_backfill.contract import Table
-from ray_backfill.planner import Selection
-from ray_backfill.warehouse import Warehouse, open_warehouse
 from tests.engine import break_file, content, on_ray, output, ran
 from tests.league import PLAYER_CONTEXT, SMALL, fill, late, plan_of, touched
 
@@ -251,7 +251,7 @@ def test_rows_that_disagree_quarantine_their_date_alone(tmp_path: Path) -> None:
 
 
 def _dates(spec: LeagueSpec) -> list[date]:
-    from jobs.demo_league import tables
+    from ray_backfill_nba.demo_league import tables
 
     return tables(spec)[GAMEBOOK.name]["game_date"].to_list()
 
@@ -281,7 +281,7 @@ def test_sameness_whatever_the_workers_spans_and_row_order(
 
 
 def _append_again(house: Warehouse, name: str, rows: pl.DataFrame) -> None:
-    from jobs.raw_tables import RAW_TABLES
+    from ray_backfill_nba.raw_tables import RAW_TABLES
 
     table = next(t for t in RAW_TABLES if t.name == name)
     house.append(table, rows.sample(fraction=0.5, shuffle=True, seed=9).to_arrow())

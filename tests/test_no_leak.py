@@ -8,9 +8,16 @@ from random import Random
 import polars as pl
 import pytest
 
-from jobs.demo_league import LeagueSpec, tables
-from jobs.player_context import JOB
-from jobs.raw_tables import BETTINGPROS, GAME_LINES, GAMEBOOK, INJURIES, POINTS_PROPS, SCHEDULE
+from ray_backfill_nba.demo_league import LeagueSpec, tables
+from ray_backfill_nba.player_context import JOB
+from ray_backfill_nba.raw_tables import (
+    BETTINGPROS,
+    GAME_LINES,
+    GAMEBOOK,
+    INJURIES,
+    POINTS_PROPS,
+    SCHEDULE,
+)
 from tests.frames import Tables, calendar_of, compute_span, real_data, real_tables
 
 LEAGUE = LeagueSpec(seed=5, first_season=2024, seasons=2, teams=8, games=30)

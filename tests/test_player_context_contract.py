@@ -8,16 +8,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-import jobs.player_context
-from jobs import raw_tables as raw
-from jobs.player_context import JOB
-from jobs.player_context.gates import (
+import ray_backfill_nba.player_context
+from ray_backfill.job import Day
+from ray_backfill_nba import raw_tables as raw
+from ray_backfill_nba.player_context import JOB
+from ray_backfill_nba.player_context.gates import (
     known_before_tipoff,
     rest_is_past,
     spreads_mirror,
     team_in_game,
 )
-from ray_backfill.job import Day
 from tests.test_player_context_lines import D, computed, season, spread
 
 DECIDE_NOTHING = {
@@ -46,9 +46,11 @@ def test_every_column_says_what_it_is() -> None:
 
 def test_every_module_that_decides_values_is_in_the_code_version() -> None:
     """Also a new one: it must be listed in the job, or here."""
-    folder = Path(jobs.player_context.__file__).parent
-    found = {f"jobs.player_context.{path.stem}" for path in folder.glob("*.py")}
-    assert set(JOB.modules) == found - {f"jobs.player_context.{name}" for name in DECIDE_NOTHING}
+    folder = Path(ray_backfill_nba.player_context.__file__).parent
+    found = {f"ray_backfill_nba.player_context.{path.stem}" for path in folder.glob("*.py")}
+    assert set(JOB.modules) == found - {
+        f"ray_backfill_nba.player_context.{name}" for name in DECIDE_NOTHING
+    }
 
 
 def test_inputs_are_columns_of_their_tables() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from jobs import raw_tables as raw
-from jobs.player_context import JOB
 from ray_backfill.contract import Table
 from ray_backfill.job import Computed
+from ray_backfill_nba import raw_tables as raw
+from ray_backfill_nba.player_context import JOB
 from tests.frames import calendar_of, compute_span, table_of
 
 D = date(2025, 11, 20)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from jobs import raw_tables as raw
-from jobs.player_context import JOB
 from ray_backfill.job import DateState
+from ray_backfill_nba import raw_tables as raw
+from ray_backfill_nba.player_context import JOB
 from tests.frames import calendar_of
 from tests.test_player_context_lines import (
     ANN,

@@ -8,10 +8,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from jobs import raw_tables as raw
-from jobs.player_context import JOB
 from ray_backfill.fingerprint import changed_views, fingerprints, view_digests
 from ray_backfill.job import Context
+from ray_backfill_nba import raw_tables as raw
+from ray_backfill_nba.player_context import JOB
 from tests.frames import calendar_of, compute_span, frames_for
 from tests.test_player_context_lines import (
     ANN,

@@ -13,9 +13,9 @@ from typing import Any, cast
 import polars as pl
 import pytest
 
-from jobs.player_context import JOB
-from jobs.raw_tables import GAME_LINES, RAW_TABLES, SCHEDULE
 from ray_backfill.warehouse import open_warehouse
+from ray_backfill_nba.player_context import JOB
+from ray_backfill_nba.raw_tables import GAME_LINES, RAW_TABLES, SCHEDULE
 from tests.conftest import environment
 from tests.engine import output
 from tests.frames import real_data

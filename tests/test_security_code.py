@@ -114,7 +114,7 @@ def test_the_linter_asks_for_the_same() -> None:
         "def f(data: bytes) -> None:\n    pickle.loads(data)\n    eval(data)\n    exec(data)\n"
         "    yaml.load(data)\n    subprocess.run(str(data), shell=True)\n    os.system(str(data))\n"
     )
-    for place in ("ray_backfill/x.py", "jobs/x.py", "jobs/demo_league/x.py"):
+    for place in ("ray_backfill/x.py", "jobs/x.py", "jobs/ray_backfill_nba/demo_league/x.py"):
         done = subprocess.run(
             [Path(sys.executable).parent / "ruff", "check", "--stdin-filename", place, "-"],
             input=wrong,

@@ -12,8 +12,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from jobs.player_context import JOB
-from jobs.raw_tables import RAW_TABLES
 from ray_backfill import names
 from ray_backfill.cli import build
 from ray_backfill.contract import Column, Kind, Table
@@ -22,6 +20,8 @@ from ray_backfill.engine.runs import new_run_id
 from ray_backfill.errors import BackfillError, UsageError, WarehouseError
 from ray_backfill.registry import load_job
 from ray_backfill.warehouse import Warehouse, _objects
+from ray_backfill_nba.player_context import JOB
+from ray_backfill_nba.raw_tables import RAW_TABLES
 from tests.engine import ROLLING
 
 RULES: list[Callable[[str], str]] = [

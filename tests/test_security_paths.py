@@ -17,12 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from jobs.demo_league.command import app
-from jobs.demo_league.load import remember
-from jobs.demo_league.spec import LeagueSpec
 from ray_backfill.errors import RefusedError, UsageError, WarehouseError
 from ray_backfill.warehouse import _files, open_warehouse
 from ray_backfill.warehouse.lake import Lake
+from ray_backfill_nba.demo_league.command import app
+from ray_backfill_nba.demo_league.load import remember
+from ray_backfill_nba.demo_league.spec import LeagueSpec
 from tests.lakes import D1, D2, OUT, put, scores, stored
 
 LATER = datetime(2999, 1, 1, tzinfo=UTC)

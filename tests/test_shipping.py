@@ -181,8 +181,8 @@ def test_this_project_ships_with_what_it_declares() -> None:
     assert f"ray_backfill-{version}.dist-info/METADATA" in names
     assert not any(name.startswith((".git/", ".venv")) for name in names)
     assert found.splitlines() == [
-        "demo = jobs.demo_league.command:app",
-        "player_context = jobs.player_context:JOB",
+        "demo = ray_backfill_nba.demo_league.command:app",
+        "player_context = ray_backfill_nba.player_context:JOB",
     ]
 
 

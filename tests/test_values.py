@@ -10,10 +10,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from jobs.demo_league import LeagueSpec, tables
-from jobs.player_context import JOB
-from jobs.raw_tables import RAW_TABLES
 from ray_backfill.job import Calendar
+from ray_backfill_nba.demo_league import LeagueSpec, tables
+from ray_backfill_nba.player_context import JOB
+from ray_backfill_nba.raw_tables import RAW_TABLES
 from tests.frames import Tables, calendar_of, rows_of, table_of
 from tests.reference import Reference, real
 from tests.reference.adversarial import adversarial_tables

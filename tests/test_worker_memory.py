@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from jobs.demo_league import LeagueSpec
 from ray_backfill.planner import Plan
 from ray_backfill.sizing import BASE_BYTES, human_bytes
 from ray_backfill.warehouse import Warehouse, open_warehouse
+from ray_backfill_nba.demo_league import LeagueSpec
 from tests.engine import planned
 from tests.league import fill
 from tests.test_cli import call, said

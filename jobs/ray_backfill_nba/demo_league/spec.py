@@ -1,0 +1,93 @@
+"""What a league is made from. Equal specs make equal leagues."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from ray_backfill.calendar import DateRange
+from ray_backfill.errors import UsageError
+from ray_backfill_nba.demo_league.names import TEAMS
+
+__all__ = ["LeagueSpec", "season_name"]
+
+
+@dataclass(frozen=True, slots=True)
+class LeagueSpec:
+    """A made-up league.
+
+    `seasons` seasons from `first_season` on (2024 is 2024-25), each of `games` games a team.
+    `scale` leagues play side by side, with teams of their own; `teams` is even and at most 30.
+    `through`: the last day that has been played; later games are only scheduled. Lines of game
+    dates in the month `withhold_lines` ('2025-11') are left out, and delivered by `late_lines`.
+    `defects` off gives feeds without faults: each row once, one scrape, nothing missing.
+    `conflict_date`: box scores of that date disagree, and nothing says which are right.
+    """
+
+    seed: int = 7
+    first_season: int = 2024
+    seasons: int = 2
+    teams: int = 30
+    games: int = 82
+    roster: int = 15
+    scale: int = 1
+    through: date | None = None
+    withhold_lines: str = ""
+    preseason: bool = True
+    playoffs: bool = True
+    defects: bool = True
+    conflict_date: date | None = None
+
+    def __post_init__(self) -> None:
+        limits = {
+            "seasons": (1, 60),
+            "teams": (2, len(TEAMS)),
+            "games": (1, 82),
+            "roster": (8, 20),
+            "scale": (1, 1000),
+            "first_season": (1950, 2200),
+        }
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise UsageError(
+                    f"A league with {name}={value} cannot be made.",
+                    hint=f"Take {name} from {low} to {high}.",
+                )
+        if self.teams % 2:
+            raise UsageError(
+                f"A league of {self.teams} teams cannot be made: on a full day one would be idle.",
+                hint="Take an even number of teams.",
+            )
+        _ = self.withheld
+
+    @property
+    def years(self) -> range:
+        """The years in which the seasons begin."""
+        return range(self.first_season, self.first_season + self.seasons)
+
+    @property
+    def withheld(self) -> DateRange | None:
+        """The game dates whose lines come late."""
+        if not self.withhold_lines:
+            return None
+        try:
+            start = date.fromisoformat(f"{self.withhold_lines}-01")
+        except ValueError:
+            raise UsageError(
+                f"'{self.withhold_lines}' is not a month.", hint="Write it like 2025-11."
+            ) from None
+        return DateRange(start, (start + timedelta(32)).replace(day=1))
+
+    @property
+    def now(self) -> datetime | None:
+        """The moment up to which anything is known: noon after the last played day."""
+        if self.through is None:
+            return None
+        day = self.through + timedelta(1)
+        return datetime(day.year, day.month, day.day, 17, tzinfo=UTC)
+
+
+def season_name(year: int) -> str:
+    """Like '2025-26' for 2025."""
+    return f"{year}-{(year + 1) % 100:02d}"
