@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import settings
 
 from ray_backfill.warehouse import Warehouse, open_warehouse
 from tests.rolling_job import SALES
@@ -22,6 +23,10 @@ from tests.rolling_job import SALES
 os.environ["RAY_AUTH_MODE"] = "token"
 os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+
+# No test depends on time, and in CI none on chance: a busy machine is no reason to fail.
+settings.register_profile("ours", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("ours")
 
 ROOT = Path(__file__).parents[1]
 FIRST_DAY = date(2025, 1, 1)

@@ -301,7 +301,7 @@ def test_who_did_not_play_has_no_figures(season: Tables) -> None:
     assert {"active", "dnp", "inactive"} == set(box["player_status"])
 
 
-@settings(max_examples=9, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=9, suppress_health_check=list(HealthCheck))
 @given(
     seed=st.integers(0, 2**32 - 1),
     teams=st.sampled_from([2, 4, 6, 10]),

@@ -224,6 +224,5 @@ TestHolders = Holders.TestCase
 TestHolders.settings = settings(
     max_examples=40,
     stateful_step_count=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

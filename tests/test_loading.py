@@ -391,7 +391,7 @@ VALUES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(st.lists(VALUES, min_size=1, max_size=6))
 def test_every_format_carries_every_value(
     tmp_path_factory: pytest.TempPathFactory, values: list[dict[str, Any]]

@@ -133,7 +133,7 @@ NUMBERS: dict[Any, st.SearchStrategy[Any]] = {
 }
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.data())
 def test_what_submit_sends_parses_in_run_to_the_same_values(data: st.DataObject) -> None:
     """Through the shell's own splitting, for every option that `run` has now or later."""
