@@ -1,13 +1,15 @@
 """Digests of content: equal rows give equal digests, on any machine and in any order.
 
-Rows are made distinct and sorted by all their columns; then the bytes of each column of a date
-are hashed by BLAKE2b: which values are null, the values as 64 little-endian bits, and text as
-its lengths and its UTF-8, so that no two different sets of rows share an encoding.
+Rows are made distinct and sorted by all their columns; then BLAKE2b hashes the columns' names, the
+number of rows of a date, and the bytes of each column: for each value its kind or that it is null,
+the values as 64 little-endian bits, and text as its lengths and its UTF-8, so that no two different
+sets of rows share an encoding.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import accumulate, pairwise
@@ -15,10 +17,15 @@ from itertools import accumulate, pairwise
 import polars as pl
 import pyarrow as pa
 
+from ray_backfill.errors import ContractError
+
 __all__ = ["NOTHING", "Running", "partition_digests", "text_digest"]
 
 NOTHING = "none"
 """The digest of a window without rows."""
+
+_NUMBER, _FLOAT, _TEXT, _LIST = 1, 2, 3, 4
+"""What stands for a value's kind; 0 for a null, whatever the column: a view may not know better."""
 
 
 def text_digest(text: str) -> str:
@@ -30,8 +37,10 @@ def partition_digests(rows: pl.DataFrame, partition: str | None) -> dict[date | 
     """Digest of the distinct rows of each date; of all rows under `None` without a partition.
 
     Columns are taken by name, in sorted order; a null partition value is left out.
+    Raises `ContractError` for a column of a type that has no encoding.
     """
     names = sorted(name for name in rows.columns if name != partition)
+    kinds = {name: _kind(name, rows.schema[name]) for name in names}
     rows = rows.select(pl.lit(None) if partition is None else pl.col(partition).alias(""), *names)
     rows = rows.rename({rows.columns[0]: ""})
     if partition is not None:
@@ -41,13 +50,32 @@ def partition_digests(rows: pl.DataFrame, partition: str | None) -> dict[date | 
         return {}
     runs = rows[""].rle().struct.unnest()
     bounds = [0, *accumulate(runs["len"].to_list())]
-    hashes = [hashlib.blake2b(",".join(names).encode(), digest_size=8) for _ in runs["len"]]
+    header = json.dumps(names).encode()
+    hashes = [
+        hashlib.blake2b(header + count.to_bytes(8, "little"), digest_size=8)
+        for count in runs["len"]
+    ]
     for name in names:
-        for pieces in _bytes_of(rows[name], bounds):
+        for pieces in _bytes_of(rows[name], kinds[name], bounds):
             for running, piece in zip(hashes, pieces, strict=True):
                 running.update(piece)
     days = runs["value"].to_list()
     return {day: running.hexdigest() for day, running in zip(days, hashes, strict=True)}
+
+
+def _kind(name: str, dtype: pl.DataType) -> int:
+    if dtype == pl.String or dtype in (pl.Categorical, pl.Enum):
+        return _TEXT
+    if isinstance(dtype, pl.List) and not dtype.inner.is_nested():
+        return _LIST
+    if dtype.is_float():
+        return _FLOAT
+    if dtype.is_integer() or dtype.is_temporal() or dtype in (pl.Boolean, pl.Null):
+        return _NUMBER
+    raise ContractError(
+        f"The column '{name}' is a {dtype}, which has no digest.",
+        hint="Let the view show it as text, a number, a date or a list of texts.",
+    )
 
 
 def _distinct(rows: pl.DataFrame) -> pl.DataFrame:
@@ -80,26 +108,29 @@ def _in_64_bits(name: str, dtype: pl.DataType) -> pl.Expr:
         return texts.list.eval(sized.fill_null("~")).list.join("").alias(name)
     if dtype == pl.String:
         return column
+    if dtype in (pl.Categorical, pl.Enum):
+        return column.cast(pl.String)
     return column.to_physical().cast(pl.Int64).alias(name)
 
 
-def _bytes_of(column: pl.Series, bounds: Sequence[int]) -> Iterator[list[memoryview]]:
-    """For each kind of bytes of a column (nulls, values, text), its pieces by partition."""
-    yield _pieces(column.is_null().cast(pl.UInt8), 1, bounds)
+def _bytes_of(column: pl.Series, kind: int, bounds: Sequence[int]) -> Iterator[list[memoryview]]:
+    """For each kind of bytes of a column (kinds, values, text), its pieces by partition."""
+    yield _pieces(column.is_not_null().cast(pl.UInt8) * kind, 1, bounds)
     if column.dtype != pl.String:
         yield _pieces(column.fill_null(0), 8, bounds)
         return
     text = column.fill_null("")
-    lengths = text.str.len_bytes().cast(pl.Int64)
-    yield _pieces(lengths, 8, bounds)
-    ends = [0, *lengths.cum_sum().gather([high - 1 for high in bounds[1:]]).to_list()]
-    array = text.to_arrow().cast(pa.large_string())
+    yield _pieces(text.str.len_bytes().cast(pl.Int64), 8, bounds)
+    array = text.rechunk().to_arrow().cast(pa.large_string())
+    # Where each text begins in the bytes of all: not from 0 on where the column is part of one.
+    ends = memoryview(array.buffers()[1]).cast("q")[array.offset :]
     data = memoryview(array.buffers()[2] or b"")
-    yield [data[low:high] for low, high in pairwise(ends)]
+    yield [data[ends[low] : ends[high]] for low, high in pairwise(bounds)]
 
 
 def _pieces(column: pl.Series, width: int, bounds: Sequence[int]) -> list[memoryview]:
-    data = memoryview(column.rechunk().to_arrow().buffers()[1])
+    array = column.rechunk().to_arrow()
+    data = memoryview(array.buffers()[1])[array.offset * width :]
     return [data[low * width : high * width] for low, high in pairwise(bounds)]
 
 

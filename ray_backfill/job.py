@@ -170,9 +170,10 @@ class Job:
     each over all its dates.
     `compute(frames, dates, context)` gets the frames of one span: dates of one season, every
     input over the hull of its windows. `options` is a frozen dataclass of bool, int, float and
-    str fields with defaults; a field's `metadata["help"]` documents it. `modules` are the
-    import names of the packages or modules whose code decides values: `code_version` hashes
-    them. `gates` are checked on each date before it is published.
+    str fields with defaults; a field's `metadata["help"]` documents it. `modules` name what
+    decides values, and `code_version` hashes it: modules as they are imported, packages for all
+    below them, and `package:path` for a data file that is read at import. `gates` are checked on
+    each date before it is published.
     """
 
     name: str

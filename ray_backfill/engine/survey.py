@@ -86,10 +86,10 @@ def survey(
 
 
 def _source(job: Job) -> str:
-    """All code that a calendar or a digest can come from: the job's packages and the engine."""
-    shown = {view.rows.__module__ for view in job.views} | {job.calendar.__module__}
-    engine = ("ray_backfill.digest", "ray_backfill.engine.survey")
-    return source_version([*job.modules, *shown, *engine])
+    """All code that a calendar or a digest comes from: the job's, what that imports, the engine."""
+    functions = (job.calendar, *(view.rows for view in job.views))
+    shown = {getattr(function, "__module__", None) for function in functions}
+    return source_version(job.modules, sorted(name for name in shown if name))
 
 
 def _held(warehouse: Warehouse, job: Job) -> dict[str, list[Partition]]:
