@@ -55,6 +55,14 @@ def test_the_season_before_is_the_whole_one() -> None:
     assert not first
 
 
+def test_the_season_before_is_the_last_one_before() -> None:
+    """Of three seasons the third is preceded by the second, and so is the summer after it."""
+    third = Season("2025-26", date(2025, 10, 21), date(2026, 6, 14))
+    window = Window.season_before()
+    assert window.bounds(date(2026, 1, 1), (*SEASONS, third)) == SEASONS[1].range
+    assert window.bounds(date(2025, 8, 1), (*SEASONS, third)) == SEASONS[1].range
+
+
 def test_a_window_of_always_has_no_bounds() -> None:
     """Tables without partitions are read whole."""
     assert Window.always().bounds(date(2025, 1, 1), SEASONS) is None

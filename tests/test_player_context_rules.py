@@ -149,6 +149,16 @@ def test_the_population_is_decided_per_game() -> None:
     assert computed(rows).rows["population"].to_list() == ["roster", "roster", "gamebook"]
 
 
+def test_a_roster_looks_back_thirty_days() -> None:
+    """A latest row on the 30th day before counts, one on the 31st does not."""
+    rows = season(*ago(31, 30))
+    rows[raw.SCHEDULE][2]["game_status"] = 1
+    day_31, day_30 = D - timedelta(31), D - timedelta(30)
+    rows[raw.GAMEBOOK] = [line(day_31, "early"), line(day_30, "late"), line(day_31, "moved")]
+    rows[raw.GAMEBOOK].append(line(day_30, "moved", "LAL"))
+    assert computed(rows).rows["player_lookup"].to_list() == ["late"]
+
+
 def test_opening_night_before_it_is_played() -> None:
     """A roster of nobody is empty by design."""
     rows: Rows = {raw.SCHEDULE: [game(D, game_status=1)]}

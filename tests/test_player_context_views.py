@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.test_player_context_lines import (
     game,
     line,
     prop,
+    row,
     season,
     tables,
 )
@@ -210,3 +212,83 @@ def test_correcting_a_conflict_touches_the_date_itself(table: raw.Table) -> None
     calendar = calendar_of(JOB, tables(torn), JOB.options())
     assert compute_span(JOB, tables(torn), [D], calendar, JOB.options()).quarantined
     assert changed_views(prints(torn)[D], prints(league())[D]) == ("population",)
+
+
+def dnp(played: dict[str, Any]) -> dict[str, Any]:
+    """The row as if its player had not played; nothing says which of the two is right."""
+    return {**played, "player_status": "dnp"}
+
+
+def test_a_twin_that_did_not_play_touches_the_later_dates() -> None:
+    """Whether the player has played is then unknown, and his own date disagrees with itself."""
+
+    def change(rows: Rows) -> None:
+        rows[raw.GAMEBOOK].append(dnp(rows[raw.GAMEBOOK][2]))
+
+    assert rows_of_ann(change, DAYS[2])["games_played_season"] == 1
+    assert touched(change) == {D: ("population",)} | {day: ("box",) for day in DAYS if day > D}
+
+
+def test_a_twin_in_the_season_before_touches_all() -> None:
+    """Through the games against the opponent."""
+
+    def change(rows: Rows) -> None:
+        rows[raw.GAMEBOOK].append(dnp(rows[raw.GAMEBOOK][-1]))
+
+    assert rows_of_ann(change, DAYS[0])["games_vs_opponent"] == 0
+    assert touched(change) == dict.fromkeys(DAYS, ("season_before",))
+
+
+def test_a_report_under_an_alias_that_is_scraped_again_touches_its_date() -> None:
+    """The latest scrape of a player's rows wins, whatever they call him."""
+    early, late = (datetime(2025, 11, 20, hour, tzinfo=UTC) for hour in (19, 20))
+
+    def spelled(rows: Rows) -> None:
+        rows[raw.ALIASES] = [{"alias_lookup": "anntalljr", "player_lookup": ANN}]
+        (own,) = rows[raw.INJURIES]
+        own["processed_at"] = late
+        other = {"player_lookup": "anntalljr", "injury_status": "probable", "processed_at": early}
+        rows[raw.INJURIES].append({**own, **other})
+
+    def again(rows: Rows) -> None:
+        spelled(rows)
+        rows[raw.INJURIES][1]["processed_at"] = datetime(2025, 11, 20, 21, tzinfo=UTC)
+
+    assert rows_of_ann(spelled, D)["player_status"] == "out"
+    assert rows_of_ann(again, D)["player_status"] == "probable"
+    before, after = league(), league()
+    spelled(before)
+    again(after)
+    assert changed_views(prints(before)[D], prints(after)[D]) == ("injuries",)
+
+
+def test_a_conflict_in_a_fixture_touches_what_rests_on_it() -> None:
+    """Rows of a game that disagree on its arena make the ways into and out of it unknown."""
+
+    def change(rows: Rows) -> None:
+        rows[raw.SCHEDULE].append({**rows[raw.SCHEDULE][9], "game_date_est": None})
+
+    near = DAYS[9] - timedelta(14)
+    found = touched(change)
+    assert found.pop(DAYS[9]) == ("population", "fixtures")
+    assert found == {day: ("fixtures",) for day in DAYS if day >= near and day != DAYS[9]}
+
+
+def test_the_season_before_is_the_last_one() -> None:
+    """Of three seasons the first is none of the third's business."""
+    long_ago = date(2024, 3, 3)
+
+    def third(rows: Rows) -> None:
+        rows[raw.SCHEDULE].append(game(long_ago, season="2023-24", game_id="0022300001"))
+        rows[raw.GAMEBOOK].append(line(long_ago, points=50))
+
+    assert touched(third) == {}
+    found = rows_of_ann(third, DAYS[0])
+    assert (found["games_vs_opponent"], found["avg_points_vs_opponent"]) == (1, 20.0)
+
+
+def rows_of_ann(change: Callable[[Rows], None], day: date) -> dict[str, Any]:
+    """Ann's row of a date of the changed league."""
+    rows = deepcopy(league())
+    change(rows)
+    return row(rows, ANN, day)

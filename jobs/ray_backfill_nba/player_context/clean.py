@@ -22,13 +22,11 @@ _NOT_COUNTING = ("preseason", "allstar", "allstargame", "risingstars")
 class Resolved:
     """`rows`: one per key, NULL in each column on which its tied rows disagree.
 
-    `ties`: the tied rows as they are, of all keys that stay undecided. `kept`: what is left
-    before ties are settled (rows of decided keys and `ties`): the content that a view shows.
+    `ties`: the tied rows as they are, of all keys that stay undecided.
     """
 
     rows: pl.DataFrame
     ties: pl.DataFrame
-    kept: pl.DataFrame
 
 
 def keep_best(frame: pl.DataFrame, key: Sequence[str], order: Sequence[str]) -> pl.DataFrame:
@@ -56,7 +54,7 @@ def resolve(
     kept = keep_best(frame, key, order).drop("processed_at")
     double = kept.select(key).is_duplicated()
     if not double.any():
-        return Resolved(kept, kept.clear(), kept)
+        return Resolved(kept, kept.clear())
     rest = kept.filter(double).unique()
     tied = rest.select(key).is_duplicated()
     single, ties = rest.filter(~tied), rest.filter(tied)
@@ -65,9 +63,7 @@ def resolve(
     settled = ties.group_by(key).agg(
         pl.when(pl.col(name).n_unique() == 1).then(pl.col(name).first()) for name in values
     )
-    return Resolved(
-        pl.concat([clean, settled.select(kept.columns)]), ties, pl.concat([clean, ties])
-    )
+    return Resolved(pl.concat([clean, settled.select(kept.columns)]), ties)
 
 
 def resolve_schedule(frame: pl.DataFrame) -> Resolved:

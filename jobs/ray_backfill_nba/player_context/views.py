@@ -1,17 +1,20 @@
 """The input views: whose content decides that a date is stale (design, "Staleness, exactly").
 
-Views show resolved content without `processed_at`, so that another scrape of the same facts
-touches nothing; rows that disagree stand in them as they are, so that their correction does.
+Views show what a computation goes on with: resolved content without `processed_at`, so that
+another scrape of the same facts touches nothing. Rows of D that disagree stand in the population
+as they are, so that any correction of them is tried.
 """
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 import polars as pl
 
 from ray_backfill.calendar import Window
 from ray_backfill.job import Context, Frames, View
 from ray_backfill_nba.player_context.aliases import known_aliases
-from ray_backfill_nba.player_context.clean import GAME, counting, resolve, resolve_schedule
+from ray_backfill_nba.player_context.clean import GAME, counting, keep_best, resolve_schedule
 from ray_backfill_nba.player_context.injuries import KEY as REPORT_KEY
 from ray_backfill_nba.player_context.injuries import normalised
 from ray_backfill_nba.player_context.league import (
@@ -37,6 +40,8 @@ _FIXTURE = (
     "is_playoffs",
     "is_neutral",
 )
+_SCRAPE = ("processed_at",)
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _STATISTICS = ("minutes", "points", "fgm", "fga", "fta", "oreb", "tov")
 
 
@@ -61,7 +66,7 @@ def _as_text(ties: pl.DataFrame) -> pl.DataFrame:
 
 def box(frames: Frames, context: Context) -> pl.DataFrame:
     """Figures of every game played; of who did not play, that his team has box scores."""
-    rows = with_played(clean_box(frames["gamebook"]).kept)
+    rows = with_played(clean_box(frames["gamebook"]).rows)
     return rows.select(
         "game_date",
         "team_abbr",
@@ -72,25 +77,20 @@ def box(frames: Frames, context: Context) -> pl.DataFrame:
 
 def results(frames: Frames, context: Context) -> pl.DataFrame:
     """Final games and their scores, also those without box scores."""
-    final = resolve_schedule(frames["schedule"]).kept.filter(counting() & (pl.col("status") == 3))
+    final = resolve_schedule(frames["schedule"]).rows.filter(counting() & (pl.col("status") == 3))
     return final.select("game_date", "home_team", "away_team", "home_score", "away_score")
 
 
 def fixtures(frames: Frames, context: Context) -> pl.DataFrame:
     """Every team's games, played or not, without status and score."""
-    schedule = resolve_schedule(frames["schedule"])
-    sides = sides_of(schedule.rows.filter(counting())).select(
-        *GAME, "team_abbr", "is_home", *_FIXTURE
-    )
-    torn = schedule.ties.filter(counting()).select(*GAME, *_FIXTURE).unique()
-    torn = torn.filter(torn.select(GAME).is_duplicated())
-    return pl.concat([sides, torn], how="diagonal")
+    games = resolve_schedule(frames["schedule"]).rows.filter(counting())
+    return sides_of(games).select(*GAME, "team_abbr", "is_home", *_FIXTURE)
 
 
 def season_before(frames: Frames, context: Context) -> pl.DataFrame:
     """Who scored how much against whom in the season before."""
     games = sides_of(resolve_schedule(frames["schedule_before"]).rows.filter(counting()))
-    rows = with_side(with_played(clean_box(frames["gamebook_before"]).kept), games)
+    rows = with_side(with_played(clean_box(frames["gamebook_before"]).rows), games)
     return rows.filter("played").select("game_date", "player_lookup", "opponent", "points")
 
 
@@ -111,11 +111,22 @@ def bettingpros(frames: Frames, context: Context) -> pl.DataFrame:
 
 
 def injury_reports(frames: Frames, context: Context) -> pl.DataFrame:
-    """Every row of every report, its latest scrape."""
+    """Every row of every report, its latest scrape.
+
+    Rows that an alias may make one player's are ordered by their scrapes: the latest wins.
+    """
     rows = normalised(frames["injuries"])
-    nobody = pl.col("player_lookup").is_null()
-    named = resolve(rows.filter(~nobody), REPORT_KEY).kept
-    return pl.concat([named, rows.filter(nobody).drop("processed_at")])
+    named = keep_best(rows.filter(pl.col("player_lookup").is_not_null()), REPORT_KEY, _SCRAPE)
+    meant = known_aliases(frames["aliases"]).rename({"player_lookup": "meant"})
+    named = named.join(
+        meant, left_on="player_lookup", right_on="alias_lookup", how="left"
+    ).with_columns(pl.coalesce("meant", "player_lookup").alias("meant"))
+    one = ["report_timestamp", "game_date", "team_abbr", "meant"]
+    order = pl.col("processed_at").fill_null(_NEVER).rank("dense").over(one)
+    nobody = rows.filter(pl.col("player_lookup").is_null())
+    return pl.concat([named.with_columns(order.alias("scrape")), nobody], how="diagonal").drop(
+        "processed_at", "meant"
+    )
 
 
 def ages(frames: Frames, context: Context) -> pl.DataFrame:
@@ -180,7 +191,7 @@ VIEWS = (
     View("game_lines", ("game_lines",), _DAY, game_lines),
     View("points_props", ("points_props",), _DAY, points_props),
     View("bettingpros", ("bettingpros",), _DAY, bettingpros),
-    View("injuries", ("injuries",), _DAY, injury_reports),
+    View("injuries", ("injuries", "aliases"), _DAY, injury_reports, local=False),
     View("ages", (*_BOOKS, "registry", "aliases"), _DAY, ages, local=False),
     View("aliases", (*_BOOKS, "injuries", "aliases"), _DAY, aliases, local=False),
     View("locations", ("locations",), Window.always(), locations),
