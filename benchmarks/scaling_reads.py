@@ -13,7 +13,7 @@ from ray_backfill.calendar import Season
 from ray_backfill.engine.reading import read_inputs
 from ray_backfill.engine.survey import survey
 from ray_backfill.job import Job
-from ray_backfill.planner import Facts, Plan, Selection, make_plan
+from ray_backfill.plan import Facts, Plan, Selection, make_plan
 from ray_backfill.registry import load_job
 from ray_backfill.warehouse import open_warehouse
 from ray_backfill.warehouse._bq_cost import PRICES, InputCost, estimate, row_bytes

@@ -20,7 +20,7 @@ from ray_backfill.engine.survey import survey
 from ray_backfill.engine.task import Handover, Task
 from ray_backfill.engine.worker import run_span
 from ray_backfill.job import Day
-from ray_backfill.planner import Facts
+from ray_backfill.plan import Facts
 from ray_backfill.registry import load_job
 from ray_backfill.sizing import Sizing
 from ray_backfill.warehouse import open_warehouse

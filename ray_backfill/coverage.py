@@ -12,7 +12,7 @@ from datetime import date
 import polars as pl
 
 from ray_backfill.job import DateState
-from ray_backfill.planner import Decision
+from ray_backfill.plan import Decision
 
 __all__ = ["ColumnCoverage", "DateCoverage", "coverage_of", "dates_of"]
 

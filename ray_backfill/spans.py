@@ -13,7 +13,7 @@ from ray_backfill.calendar import Season
 from ray_backfill.sizing import Sizing
 
 if TYPE_CHECKING:
-    from ray_backfill.planner import Decision
+    from ray_backfill.plan import Decision
 
 __all__ = ["WORKER_MEMORY", "Span", "make_spans"]
 

@@ -18,7 +18,7 @@ from ray_backfill.engine.runs import RunOptions, execute
 from ray_backfill.engine.survey import survey
 from ray_backfill.job import Job
 from ray_backfill.options import parse_options
-from ray_backfill.planner import Plan, Selection, make_plan
+from ray_backfill.plan import Plan, Selection, make_plan
 from ray_backfill.registry import load_job
 from ray_backfill.warehouse import Warehouse
 

@@ -7,7 +7,7 @@ from datetime import date
 import polars as pl
 
 from ray_backfill.engine.runs import RunOptions
-from ray_backfill.planner import Plan
+from ray_backfill.plan import Plan
 from ray_backfill.warehouse import Warehouse
 from ray_backfill_nba.demo_league import LeagueSpec, late_lines, tables
 from ray_backfill_nba.raw_tables import RAW_TABLES

@@ -9,7 +9,7 @@ import pytest
 
 from ray_backfill.coverage import coverage_of, dates_of
 from ray_backfill.job import DateState
-from ray_backfill.planner import Decision
+from ray_backfill.plan import Decision
 
 FIRST = date(2025, 11, 1)
 

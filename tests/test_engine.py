@@ -26,7 +26,7 @@ from ray_backfill.errors import (
     WarehouseError,
 )
 from ray_backfill.job import DateState, Input
-from ray_backfill.planner import Selection
+from ray_backfill.plan import Selection
 from ray_backfill.warehouse import Warehouse, open_warehouse
 from tests.conftest import DAYS, sales
 from tests.engine import INLINE, ROLLING, break_file, content, on_ray, output, planned, ran

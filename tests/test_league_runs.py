@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from ray_backfill.contract import Table
-from ray_backfill.planner import Selection
+from ray_backfill.plan import Selection
 from ray_backfill.warehouse import Warehouse, open_warehouse
 from ray_backfill_nba.demo_league import LeagueSpec
 from ray_backfill_nba.player_context import JOB

@@ -13,7 +13,7 @@ from ray_backfill.calendar import Season
 from ray_backfill.errors import UsageError
 from ray_backfill.fingerprint import changed_views, fingerprints
 from ray_backfill.job import Calendar, DateState, Day
-from ray_backfill.planner import (
+from ray_backfill.plan import (
     Attempt,
     Facts,
     Selection,

@@ -17,7 +17,7 @@ from ray_backfill.engine.report import Report, past_memory_factor, save_report
 from ray_backfill.errors import UsageError
 from ray_backfill.job import Calendar, Day, Input, Job
 from ray_backfill.plain import every_date, views_of
-from ray_backfill.planner import Facts, Selection, make_plan
+from ray_backfill.plan import Facts, Selection, make_plan
 from ray_backfill.sizing import BASE_BYTES, human_bytes, parse_bytes, sizing_of
 from ray_backfill.warehouse import Warehouse
 from tests.engine import planned, ran

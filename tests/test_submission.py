@@ -27,7 +27,7 @@ from ray_backfill.cluster.submission import (
 )
 from ray_backfill.cluster.variables import NEEDED, require_secrets, variables_to_send
 from ray_backfill.errors import RefusedError, UsageError
-from ray_backfill.planner import Selection
+from ray_backfill.plan import Selection
 
 FIRST, LAST = date(2025, 10, 21), date(2025, 11, 30)
 RANGE = Selection(start=FIRST, end=LAST + timedelta(1))

@@ -16,7 +16,7 @@ from ray_backfill.errors import UsageError
 if TYPE_CHECKING:
     from ray_backfill.coverage import ColumnCoverage, DateCoverage
     from ray_backfill.job import Job
-    from ray_backfill.planner import Decision
+    from ray_backfill.plan import Decision
     from ray_backfill.warehouse import Warehouse
 
 app = typer.Typer()
@@ -49,7 +49,7 @@ def coverage(
 ) -> None:
     """Count values by period: non-null, distinct, zeros, constants; with the calendar's holes."""
     from ray_backfill.coverage import coverage_of, dates_of
-    from ray_backfill.planner import asked_days, decide
+    from ray_backfill.plan import asked_days, decide
     from ray_backfill.warehouse import open_warehouse
 
     if by not in ("month", "date"):

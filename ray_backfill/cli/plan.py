@@ -27,7 +27,7 @@ from ray_backfill.cli.select import (
 from ray_backfill.errors import UsageError
 
 if TYPE_CHECKING:
-    from ray_backfill.planner import Decision, Plan
+    from ray_backfill.plan import Decision, Plan
     from ray_backfill.warehouse._bq_cost import Cost
 
 app = typer.Typer()
@@ -83,7 +83,7 @@ def plan(
 ) -> None:
     """Show which dates need work and why; changes nothing."""
     from ray_backfill.engine.report import past_rate
-    from ray_backfill.planner import make_plan
+    from ray_backfill.plan import make_plan
     from ray_backfill.registry import load_job
     from ray_backfill.warehouse import open_warehouse
 

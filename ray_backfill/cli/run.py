@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ray_backfill.engine.runs import RunOptions
     from ray_backfill.observe.notify import Ending
     from ray_backfill.observe.stream import Log
-    from ray_backfill.planner import Plan
+    from ray_backfill.plan import Plan
 
 app = typer.Typer()
 
@@ -126,7 +126,7 @@ def run(
     from ray_backfill.cluster.variables import require_secrets
     from ray_backfill.engine.runs import RunOptions
     from ray_backfill.observe.notify import announced, checked
-    from ray_backfill.planner import make_plan
+    from ray_backfill.plan import make_plan
     from ray_backfill.registry import load_job
     from ray_backfill.warehouse import open_warehouse
 

@@ -13,7 +13,7 @@ from ray_backfill.errors import UsageError
 
 if TYPE_CHECKING:
     from ray_backfill.job import Job
-    from ray_backfill.planner import Facts, Selection
+    from ray_backfill.plan import Facts, Selection
     from ray_backfill.warehouse import Warehouse
 
 __all__ = [
@@ -68,7 +68,7 @@ def selection_of(
     select: Sequence[str] | None = None,
 ) -> Selection:
     """The selection of the usual options; raises `UsageError` for what cannot be meant."""
-    from ray_backfill.planner import SELECTIONS, Selection
+    from ray_backfill.plan import SELECTIONS, Selection
 
     first = parse_date(start) if start is not None else None
     last = parse_date(end) if end is not None else None

@@ -20,7 +20,7 @@ from ray_backfill.errors import UsageError
 if TYPE_CHECKING:
     from ray_backfill.cluster.shipping import Shipment
     from ray_backfill.cluster.submission import Submission
-    from ray_backfill.planner import Selection
+    from ray_backfill.plan import Selection
 
 app = typer.Typer()
 

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from ray_backfill.errors import UsageError
-from ray_backfill.planner import Selection
+from ray_backfill.plan import Selection
 from ray_backfill.redact import is_secret
 
 __all__ = [

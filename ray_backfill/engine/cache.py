@@ -17,7 +17,7 @@ from ray_backfill import stored
 from ray_backfill.calendar import Season
 from ray_backfill.errors import WarehouseError
 from ray_backfill.job import Calendar, DateState, Day
-from ray_backfill.planner import Stamp
+from ray_backfill.plan import Stamp
 from ray_backfill.warehouse import Warehouse
 
 __all__ = ["Cache"]

@@ -23,7 +23,7 @@ from ray_backfill.engine.report import Report, new_report
 from ray_backfill.engine.task import Emit, Handover, Settings, Task, halves, tasks_of
 from ray_backfill.errors import BackfillError, LeaseLostError, WarehouseError
 from ray_backfill.job import Job
-from ray_backfill.planner import Attempt, Decision, Plan
+from ray_backfill.plan import Attempt, Decision, Plan
 from ray_backfill.warehouse import Warehouse
 from ray_backfill.warehouse.protocol import Lease
 

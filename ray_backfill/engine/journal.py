@@ -17,7 +17,7 @@ from typing import Any
 from ray_backfill import names, stored
 from ray_backfill.engine.submitted import submission_id
 from ray_backfill.errors import BackfillError
-from ray_backfill.planner import Attempt, Plan
+from ray_backfill.plan import Attempt, Plan
 from ray_backfill.warehouse import Warehouse
 
 __all__ = [

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ray_backfill.planner import Plan
+from ray_backfill.plan import Plan
 from ray_backfill.sizing import BASE_BYTES
 from ray_backfill.stored import parsed
 from ray_backfill.warehouse import Warehouse

@@ -24,7 +24,7 @@ from ray_backfill.engine.worker import compute_span
 from ray_backfill.errors import BackfillError
 from ray_backfill.job import Context, Job
 from ray_backfill.options import from_json
-from ray_backfill.planner import Decision, Plan
+from ray_backfill.plan import Decision, Plan
 from ray_backfill.warehouse import Warehouse
 
 __all__ = ["RunOptions", "execute", "new_run_id"]

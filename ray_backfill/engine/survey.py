@@ -25,7 +25,7 @@ from ray_backfill.errors import RefusedError, TableNotFoundError, WarehouseError
 from ray_backfill.fingerprint import fingerprints, view_digests
 from ray_backfill.job import Calendar, Context, DateState, Frames, Input, Job, View
 from ray_backfill.options import from_json, to_json
-from ray_backfill.planner import Facts, Stamp
+from ray_backfill.plan import Facts, Stamp
 from ray_backfill.sizing import FACTOR, sizing_of
 from ray_backfill.warehouse import Warehouse
 from ray_backfill.warehouse.protocol import Partition

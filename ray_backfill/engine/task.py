@@ -9,7 +9,7 @@ from typing import Any
 
 from ray_backfill.calendar import Season
 from ray_backfill.job import Day, Unmatched
-from ray_backfill.planner import Decision, Plan
+from ray_backfill.plan import Decision, Plan
 from ray_backfill.spans import Span
 from ray_backfill.warehouse.protocol import Staged
 

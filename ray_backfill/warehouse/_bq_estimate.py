@@ -13,7 +13,7 @@ from ray_backfill.warehouse import _bq_cost, _bq_read
 from ray_backfill.warehouse._bq_cost import Cost, InputCost
 
 if TYPE_CHECKING:
-    from ray_backfill.planner import Plan
+    from ray_backfill.plan import Plan
     from ray_backfill.warehouse._bq_settings import Clients
 
 __all__ = ["cost"]

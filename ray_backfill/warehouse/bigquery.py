@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ray_backfill.job import Job
-    from ray_backfill.planner import Plan
+    from ray_backfill.plan import Plan
     from ray_backfill.warehouse._bq_cost import Cost
     from ray_backfill.warehouse._bq_settings import Clients
 

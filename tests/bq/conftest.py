@@ -19,7 +19,7 @@ from ray_backfill.contract import Table
 from ray_backfill.engine.report import Report
 from ray_backfill.engine.runs import RunOptions
 from ray_backfill.job import Job
-from ray_backfill.planner import Plan, Selection
+from ray_backfill.plan import Plan, Selection
 from ray_backfill.warehouse import Warehouse, _bq_errors, open_warehouse
 from tests import emulator as emulators
 from tests import engine

@@ -14,7 +14,7 @@ import pytest
 from ray_backfill.calendar import DateRange
 from ray_backfill.contract import Kind
 from ray_backfill.errors import DataError, UsageError, WarehouseError
-from ray_backfill.planner import Selection
+from ray_backfill.plan import Selection
 from ray_backfill.warehouse import (
     _bq_catalogue,
     _bq_cost,

@@ -25,7 +25,7 @@ from ray_backfill.errors import (
     WarehouseError,
 )
 from ray_backfill.job import DateState
-from ray_backfill.planner import Selection
+from ray_backfill.plan import Selection
 from ray_backfill.warehouse.protocol import Lease, Staged
 from tests.bq.conftest import Place
 from tests.conftest import DAYS, sales

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from ray_backfill.cli import build
 from ray_backfill.engine.runs import RunOptions
-from ray_backfill.planner import Selection
+from ray_backfill.plan import Selection
 from ray_backfill.registry import load_job
 from ray_backfill.warehouse import Warehouse, _bq_settings, open_warehouse
 from ray_backfill_nba.raw_tables import RAW_TABLES

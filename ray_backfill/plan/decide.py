@@ -1,0 +1,89 @@
+"""The state of each date, and why. Pure functions of facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+from ray_backfill.fingerprint import changed_views
+from ray_backfill.job import DateState, Day
+from ray_backfill.plan.model import Decision, Facts, Stamp
+
+__all__ = ["decide"]
+
+
+def decide(facts: Facts, days: Iterable[date]) -> list[Decision]:
+    """A decision for each day, in order; off-days too."""
+    return [_decide(facts, day) for day in sorted(set(days))]
+
+
+def _decide(facts: Facts, day: date) -> Decision:
+    off = Day(day, DateState.NO_GAMES, "off-day: nothing is scheduled")
+    entry = facts.calendar.days.get(day, off)
+    stamp = facts.stamps.get(day)
+    season = facts.calendar.season(day)
+    if entry.state is not None:
+        return _not_due(entry, stamp, season.name if season else "")
+    fingerprint = facts.fingerprints.get(day, "")
+    state, reason, views, code_alone = _compare(facts, stamp, fingerprint)
+    attempt = facts.attempts.get(day) if state != DateState.COMPLETE else None
+    known_bad = (
+        attempt is not None
+        and attempt.kind == "data"
+        and (attempt.fingerprint, attempt.code_version, attempt.job_options)
+        == (fingerprint, facts.code_version, facts.job_options)
+    )
+    return Decision(
+        day=day,
+        state=state,
+        reason=f"{reason}; last attempt {attempt.outcome}: {attempt.message}"
+        if attempt
+        else reason,
+        season=season.name if season else "",
+        action="compute",
+        expected_rows=entry.expected_rows,
+        fingerprint=fingerprint,
+        views=views,
+        code_alone=code_alone,
+        known_bad=known_bad,
+        attempt=attempt,
+        notes=entry.notes,
+    )
+
+
+def _not_due(entry: Day, stamp: Stamp | None, season: str) -> Decision:
+    assert entry.state is not None
+    if stamp is not None and entry.state in (DateState.NO_GAMES, DateState.BY_DESIGN):
+        return Decision(
+            day=entry.day,
+            state=DateState.STALE,
+            reason=f"its {stamp.rows} rows belong to nothing any more: {entry.reason}",
+            season=season,
+            action="remove",
+            notes=entry.notes,
+        )
+    return Decision(entry.day, entry.state, entry.reason, season, notes=entry.notes)
+
+
+def _compare(
+    facts: Facts, stamp: Stamp | None, fingerprint: str
+) -> tuple[DateState, str, tuple[str, ...], bool]:
+    """State, reason, changed views, and whether nothing but the code changed."""
+    if stamp is None:
+        return DateState.MISSING, "no output yet", (), False
+    if stamp.unreadable:
+        return DateState.STALE, f"its rows cannot be read: {stamp.unreadable}", (), False
+    views = changed_views(stamp.fingerprint, fingerprint)
+    reasons = []
+    if views:
+        reasons.append(f"changed: {', '.join(views)}")
+    if stamp.code_version != facts.code_version:
+        reasons.append(f"code {stamp.code_version} → {facts.code_version}")
+    if stamp.job_options != facts.job_options:
+        reasons.append(f"options {stamp.job_options} → {facts.job_options}")
+    if stamp.mixed:
+        reasons.append("its rows carry different stamps")
+    if not reasons:
+        return DateState.COMPLETE, "up to date", (), False
+    code_alone = len(reasons) == 1 and stamp.code_version != facts.code_version
+    return DateState.STALE, "; ".join(reasons), views, code_alone
