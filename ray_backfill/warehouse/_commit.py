@@ -45,9 +45,11 @@ def create(uri: str, table: Table, staged: Sequence[Staged], about: dict[str, An
             configuration={"delta.enableExpiredLogCleanup": "false"},
             commit_properties=_properties(about),
         )
-    except DeltaError as error:
+    except (DeltaError, OSError) as error:
         if DeltaTable.is_deltatable(where):
             return False
+        # An empty log would be listed as a broken table.
+        _objects.remove_empty(uri, _objects.table_folder(table.name))
         raise _failed(where, error) from error
     return True
 
