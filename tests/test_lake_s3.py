@@ -9,13 +9,14 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote
 from uuid import uuid4
 
 import obstore
 import pytest
 from obstore.store import from_url
 
-from ray_backfill.errors import LeaseHeldError, WarehouseError
+from ray_backfill.errors import LeaseHeldError, UsageError, WarehouseError
 from ray_backfill.warehouse.lake import Lake
 from ray_backfill.warehouse.protocol import Lease
 from tests.lakes import D1, D2, D3, EVERY, OUT, every, put, scores, stored
@@ -55,6 +56,27 @@ def house(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> Lake:
     bucket = f"bucket-{uuid4().hex}"
     boto3.client("s3").create_bucket(Bucket=bucket)
     return Lake(f"s3://{bucket}/some/lake")
+
+
+@pytest.mark.parametrize("folder", ["a%20b", "a b", "100%25", "caf%C3%A9"])
+def test_a_url_is_one_place_however_it_is_encoded(house: Lake, folder: str) -> None:
+    """Delta, the object store and Polars read the same keys, which are those of the other way."""
+    root = house.uri.removesuffix("some/lake")
+    odd = Lake(root + folder)
+    odd.append(OUT, scores(D1, 1).to_arrow())
+    odd.append(OUT, scores(D1, 2).to_arrow(), replace_dates=True)
+    assert stored(odd, OUT)["points"].to_list() == [2, 2, 2]
+    assert len(odd.history(OUT.name)) == 2
+    plain = Lake(root + unquote(folder))
+    assert (plain.uri, stored(plain, OUT).height) == (odd.uri, 3)
+    keys = [m["path"] for page in obstore.list(from_url(root)) for m in page]
+    assert {str(key).partition("/")[0] for key in keys} == {unquote(folder)}
+
+
+@pytest.mark.parametrize("folder", ["a%2520b", "a%3Fb", "a%23b", "a%5Cb"])
+def test_a_url_that_is_several_places_is_refused(folder: str) -> None:
+    with pytest.raises(UsageError, match="another one"):
+        Lake(f"s3://bucket/{folder}")
 
 
 def test_reading_publishing_and_restoring(house: Lake) -> None:

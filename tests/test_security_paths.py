@@ -6,6 +6,7 @@ Whoever may write to a lake could otherwise have its readers read and delete fil
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,9 @@ from ray_backfill_nba.demo_league.spec import LeagueSpec
 from tests.lakes import D1, D2, OUT, put, scores, stored
 
 LATER = datetime(2999, 1, 1, tzinfo=UTC)
+OURS = f"run-1.t.{0:032x}.parquet"
+"""What a run names the files that it stages."""
+
 OUTSIDE = [
     "../other/scores/game_date=2025-01-01/x.parquet",
     "game_date=2025-01-01/../../../../x.parquet",
@@ -58,7 +62,7 @@ def outside(tmp_path: Path) -> Path:
     """A folder beside the lake, with a Parquet file that is not the lake's."""
     folder = tmp_path / "elsewhere"
     folder.mkdir()
-    scores(D1, 666).drop("game_date").write_parquet(folder / "run-1~t~1.parquet")
+    scores(D1, 666).drop("game_date").write_parquet(folder / OURS)
     (folder / "private.txt").write_text("private")
     return folder
 
@@ -82,7 +86,6 @@ def uses(house: Lake) -> list[Callable[[], object]]:
     return [
         lambda: stored(house, OUT),
         lambda: house.partitions(OUT),
-        house.tables,
         lambda: house.append(OUT, rows, replace_dates=True),
         lambda: put(house, lease, scores(D1, 3)),
         lambda: house.restore(OUT.name, 0),
@@ -98,6 +101,8 @@ def test_a_log_that_names_a_file_elsewhere_is_refused(house: Lake, path: str) ->
         with pytest.raises(WarehouseError, match=r"not a file\s+below the table"):
             use()
     assert sorted(p.name for p in (folder_of(house) / "_delta_log").iterdir()) == before
+    (listed,) = house.tables()
+    assert re.search(r"not a file\s+below the table", listed.broken)
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -134,7 +139,7 @@ def test_a_plain_encoded_path_is_read(house: Lake) -> None:
     before = stored(house, OUT)
     craft(house, lambda add: add | {"path": quote(unquote(add["path"]))})
     assert stored(house, OUT).equals(before)
-    craft(house, lambda add: add | {"path": unquote(add["path"]).replace("~", "%7E")})
+    craft(house, lambda add: add | {"path": unquote(add["path"]).replace("-", "%2D")})
     assert stored(house, OUT).equals(before)
 
 
@@ -182,7 +187,7 @@ def test_a_folder_that_is_a_link_out_of_the_lake_is_refused(
 def test_a_file_that_is_a_link_out_of_the_lake_is_not_read(house: Lake, outside: Path) -> None:
     (file,) = folder_of(house).glob("game_date=2025-01-01/*.parquet")
     file.unlink()
-    file.symlink_to(outside / "run-1~t~1.parquet")
+    file.symlink_to(outside / OURS)
     with pytest.raises(WarehouseError, match="leads out of the lake"):
         stored(house, OUT)
 
@@ -200,10 +205,10 @@ def test_an_entry_of_the_log_that_is_a_link_out_of_the_lake_is_not_read(
 def test_sweeping_deletes_nothing_outside(house: Lake, outside: Path) -> None:
     """Neither through a link to a folder nor to a file, though named as what a run staged."""
     (folder_of(house) / "game_date=2025-01-09").symlink_to(outside)
-    (folder_of(house) / "run-1~u~2.parquet").symlink_to(outside / "run-1~t~1.parquet")
+    (folder_of(house) / f"run-1.u.{1:032x}.parquet").symlink_to(outside / OURS)
     house.stage(OUT, scores(D2, 9).to_arrow(), run_id="run-1", task="lost")
     assert house.sweep(OUT, ended_runs=["run-1"], older_than=LATER) == 1
-    assert sorted(p.name for p in outside.iterdir()) == ["private.txt", "run-1~t~1.parquet"]
+    assert sorted(p.name for p in outside.iterdir()) == ["private.txt", OURS]
 
 
 def test_small_objects_are_neither_read_nor_written_through_links(

@@ -100,10 +100,15 @@ def tables(warehouse: WarehouseOption = "./lake", as_json: JsonOption = False) -
         ["table", "rows", "dates", "first", "last", "changed (UTC)", "version"],
         [
             (i.name, i.rows, i.partitions or None, i.first, i.last, i.changed_at, i.version)
+            if not i.broken
+            else (i.name, *[None] * 5, "broken")
             for i in found
         ],
         right=["rows", "dates", "version"],
     )
+    for info in found:
+        if info.broken:
+            console.warn(f"{info.name} is broken: {info.broken.rstrip('.')}.")
 
 
 @app.command()

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -16,7 +17,13 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 from ray_backfill.contract import Table
 from ray_backfill.errors import ContractError, WarehouseError
 from ray_backfill.warehouse import _arrow, _objects
-from ray_backfill.warehouse._files import active_files, open_table, partition_column, place
+from ray_backfill.warehouse._files import (
+    File,
+    active_files,
+    open_table,
+    partition_column,
+    place,
+)
 from ray_backfill.warehouse.protocol import Staged
 
 __all__ = ["ALL", "commit", "create", "differences", "evolve", "fits"]
@@ -25,6 +32,9 @@ ALL = "all"
 """Replace every file of the table."""
 
 _ATTEMPTS = 60
+
+_KEPT = frozenset({"appendOnly", "deletionVectors", "invariants", "timestampNtz"})
+"""Writer features of Delta under which whole dates can be replaced."""
 
 
 def create(uri: str, table: Table, staged: Sequence[Staged], about: dict[str, Any]) -> bool:
@@ -45,9 +55,11 @@ def create(uri: str, table: Table, staged: Sequence[Staged], about: dict[str, An
             configuration={"delta.enableExpiredLogCleanup": "false"},
             commit_properties=_properties(about),
         )
-    except DeltaError as error:
+    except (DeltaError, OSError) as error:
         if DeltaTable.is_deltatable(where):
             return False
+        # An empty log would be listed as a broken table.
+        _objects.remove_empty(uri, _objects.table_folder(table.name))
         raise _failed(where, error) from error
     return True
 
@@ -74,18 +86,12 @@ def commit(
     for attempt in range(_ATTEMPTS):
         stored = open_table(uri, table.name)
         guard()
-        actions = _pending(table, stored, staged, replaced)
-        if not actions:
+        change = _pending(table, stored, staged, replaced)
+        if not change:
             return stored.version()
         _verify(uri, table, staged)
         try:
-            stored.create_write_transaction(
-                actions,
-                "append",
-                stored.schema(),
-                stored.metadata().partition_columns,
-                commit_properties=_properties(about),
-            )
+            change.write(stored, about)
         except CommitFailedError:
             time.sleep(random.uniform(0, 0.005 * min(attempt + 1, 20)))  # noqa: S311
             continue
@@ -104,20 +110,55 @@ def _failed(where: str, error: Exception) -> WarehouseError:
     return _objects.explained(f"Committing to {where}", error, "Nothing was published.")
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What is left to do in one commit; false where that is nothing.
+
+    `filters` say the same as the removes: whole dates, or the whole table without any.
+    """
+
+    adds: Sequence[AddAction]
+    removes: Sequence[File]
+    filters: list[tuple[str, str, list[str]]] | None
+
+    def __bool__(self) -> bool:
+        return bool(self.adds or self.removes)
+
+    def write(self, stored: DeltaTable, about: dict[str, Any]) -> None:
+        """Commit it on top of this version, or not at all."""
+        # A remove that lacks the deletion vector of its file removes nothing, and the library's
+        # own removes alone carry it: there it is told which dates to overwrite.
+        by_library = any(file.deleted for file in self.removes)
+        stored.create_write_transaction(
+            [*self.adds, *([] if by_library else map(_remove, self.removes))],
+            "overwrite" if by_library else "append",
+            stored.schema(),
+            stored.metadata().partition_columns,
+            partition_filters=self.filters if by_library else None,
+            commit_properties=_properties(about),
+        )
+
+
 def _pending(
     table: Table, stored: DeltaTable, staged: Sequence[Staged], replaced: Collection[date] | str
-) -> list[AddAction | RemoveAction]:
+) -> _Change:
     """What is left to do for the table to hold the staged files alone."""
     active = {file.path: file for file in active_files(stored, partition_column(table, stored))}
     ours = {str(s.handle["path"]): s for s in staged}
     adds = [_add(table, s) for path, s in ours.items() if path not in active]
-    when = time.time_ns() // 1_000_000
     removes = [
-        RemoveAction(file.path, True, when, file.size, dict(file.partition))
+        file
         for path, file in active.items()
         if path not in ours and (replaced == ALL or file.day in replaced)
     ]
-    return [*adds, *removes]
+    days = sorted(str(day) for day in replaced) if replaced != ALL else []
+    filters = [(table.partition, "in", days)] if table.partition and days else None
+    return _Change(adds, removes, filters)
+
+
+def _remove(file: File) -> RemoveAction:
+    when = time.time_ns() // 1_000_000
+    return RemoveAction(file.path, True, when, file.size, dict(file.partition))
 
 
 def _add(table: Table, staged: Staged) -> AddAction:
@@ -164,6 +205,21 @@ def differences(table: Table, stored: DeltaTable) -> list[str]:
     columns = list(stored.metadata().partition_columns)
     if columns != [table.partition] * bool(table.partition):
         found.append(f"partitioned by {columns or 'nothing'}, and the job says {table.partition}")
+    return found + _foreign(stored)
+
+
+def _foreign(stored: DeltaTable) -> list[str]:
+    """What the table asks of its writers that replacing dates here would not keep."""
+    protocol = stored.protocol()
+    if protocol.min_writer_version <= 2:
+        asked = []
+    elif protocol.writer_features is None:
+        asked = [f"writer version {protocol.min_writer_version}"]
+    else:
+        asked = sorted(set(protocol.writer_features) - _KEPT)
+    found = [f"it uses Delta's {', '.join(asked)}, which this tool does not keep"] if asked else []
+    if stored.metadata().configuration.get("delta.appendOnly") == "true":
+        found.append("it is delta.appendOnly: no date of it can be replaced")
     return found
 
 

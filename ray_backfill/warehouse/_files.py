@@ -33,7 +33,11 @@ _PLAIN_FEATURES = {"timestampNtz", "deletionVectors"}
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One active file: its path as the log has it, and the date that it holds."""
+    """One active file: its path as the log has it, and the date that it holds.
+
+    `rows` that are there, None where a writer left that out of the log; `deleted` is a digest of
+    the vector that says which others are in the file.
+    """
 
     path: str
     size: int
@@ -97,7 +101,7 @@ def is_plain(table: Table, stored: DeltaTable) -> bool:
     features = set(protocol.reader_features or ())
     if protocol.min_reader_version == 2 or not features <= _PLAIN_FEATURES:
         return False
-    if "deletionVectors" in features and _deletions(stored):
+    if "deletionVectors" in features and _vectors(stored):
         return False
     return list(stored.metadata().partition_columns) == ([table.partition] * bool(table.partition))
 
@@ -116,17 +120,24 @@ def active_files(
     keys = [name for name in actions.columns if name.startswith("partition.")]
     columns = {"path": "", "size_bytes": 0} | dict.fromkeys(keys)
     rows = actions["num_records"] if "num_records" in actions.columns else [None] * len(actions)
-    deleted = _deletions(stored)
+    vectors = _vectors(stored)
     found = []
     for record, count in zip(actions.select(*columns).iter_rows(named=True), rows, strict=True):
+        path = _below(stored, record["path"])
+        gone, digest = vectors.pop(unquote(path), (0, ""))
         day = record[f"partition.{partition}"] if partition else None
         if partition and (day is None or (days is not None and day not in days)):
             continue
-        gone, digest = deleted.get(unquote(record["path"]).rpartition("/")[2], (0, ""))
         values = tuple((key.partition(".")[2], _text(record[key])) for key in keys)
         kept = None if count is None else count - gone
-        path = _below(stored, record["path"])
         found.append(File(path, record["size_bytes"], kept, day, digest, values))
+    if vectors:
+        raise WarehouseError(
+            f"{stored.table_uri}: rows are deleted from {len(vectors)} files that the log does "
+            f"not name as such: {names.shown(min(vectors))}.",
+            hint="Rewrite the table with the tool that deletes from it, as with Spark's REORG "
+            "TABLE … APPLY (PURGE).",
+        )
     return sorted(found, key=lambda file: file.path)
 
 
@@ -151,16 +162,17 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def _deletions(stored: DeltaTable) -> dict[str, tuple[int, str]]:
-    """File name -> (deleted rows, digest of which): rows of a file that are no longer there."""
+def _vectors(stored: DeltaTable) -> dict[str, tuple[int, str]]:
+    """Decoded path -> (deleted rows, digest of which): rows of a file that are no longer there."""
     if "deletionVectors" not in (stored.protocol().reader_features or ()):
         return {}
     found = {}
     with _objects.translated(f"Reading which rows of {stored.table_uri} are deleted"):
         vectors = pl.DataFrame(stored.deletion_vectors())
-    for path, kept in vectors.iter_rows():
+    root = f"{stored.table_uri.rstrip('/')}/"
+    for url, kept in vectors.iter_rows():
         digest = hashlib.sha256(bytes(kept)).hexdigest()[:16]
-        found[unquote(path).rpartition("/")[2]] = (kept.count(False), digest)
+        found[unquote(url.removeprefix(root))] = (kept.count(False), digest)
     return found
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ __all__ = [
     "object_key",
     "printable",
     "put",
+    "remove_empty",
     "size_of",
     "subfolders",
     "table_folder",
@@ -50,24 +52,41 @@ HOUSE = "_ray_backfill"
 """The folder of everything that is not a table."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BACKTRACE = re.compile(r"\s+0: [^\n]*\n\s+1: ")
+"""Where Delta's errors go on with the stack of their own code."""
+_MISREAD = re.compile(r"%[0-9A-Fa-f]{2}|[?#\\]")
 _KEY = re.compile(r"(?!\.{1,2}(/|$))[A-Za-z0-9._=~+@:-]+(/(?!\.{1,2}(/|$))[A-Za-z0-9._=~+@:-]+)*")
 
 
 def normal_uri(uri: str) -> str:
-    """An absolute path, or a URL without a slash at its end; `file://` becomes a path.
+    """An absolute path, or a decoded URL without a slash at its end; `file://` becomes a path.
 
-    Raises `UsageError` for a URL that holds credentials: it is written to logs and reports.
+    Raises `UsageError` for a path that not all libraries read as the same place, and
+    for a URL that holds credentials: it is written to logs and reports.
     """
     if not uri.strip():
         raise UsageError("The warehouse's path is empty.", hint="Give it with --warehouse.")
     if _CONTROL.search(uri) or _CONTROL.search(unquote(uri)):
         raise UsageError(f"{names.shown(uri)} is no path: it holds control characters.")
     if "://" not in uri:
-        return str(Path(uri).expanduser().absolute())
+        return _readable(str(Path(uri).expanduser().absolute()))
     if uri.startswith("file://"):
-        return str(Path(unquote(urlsplit(uri).path)).absolute())
+        return _readable(str(Path(unquote(urlsplit(uri).path)).absolute()))
     _refuse_credentials(uri)
-    return uri.rstrip("/")
+    # The key and no longer a URL: of all that opens it, some decode it and some do not.
+    return _readable(unquote(uri).rstrip("/"))
+
+
+def _readable(path: str) -> str:
+    """The path again; raises `UsageError` where Delta's library would open another one."""
+    if wrong := _MISREAD.search(path):
+        raise UsageError(
+            f"{names.shown(redact.url(path))} holds {wrong[0]}, and Delta's library takes such a "
+            "path for another one: it would read and write elsewhere.",
+            hint="Rename the folder, or put the lake where no part of its path holds a percent "
+            "escape (%20), ?, # or a backslash.",
+        )
+    return path
 
 
 def _refuse_credentials(uri: str) -> None:
@@ -151,6 +170,15 @@ def make_folder(path: str) -> None:
         Path(path).mkdir(parents=True, exist_ok=True)
 
 
+def remove_empty(uri: str, folder: str) -> None:
+    """Remove a local folder, and those within it, if they hold no file."""
+    if not is_local(uri):
+        return
+    for at, _, _ in os.walk(join(uri, inside(uri, folder)), topdown=False):
+        with suppress(OSError):
+            Path(at).rmdir()
+
+
 @contextmanager
 def translated(doing: str, *, consequence: str = "") -> Iterator[None]:
     """Turn errors of the storage and of Delta into `WarehouseError`: what, where, what to do."""
@@ -164,8 +192,8 @@ def translated(doing: str, *, consequence: str = "") -> Iterator[None]:
 
 def explained(doing: str, error: Exception, consequence: str) -> WarehouseError:
     """An error of the storage as a sentence for people."""
-    text = str(error).partition("\n\nDebug source")[0].strip()
-    text = printable(text)
+    text = str(error).partition("\n\nDebug source")[0]
+    text = printable(_BACKTRACE.split(text)[0]).strip()
     if told := re.search(r"<Code>(.*?)</Code>\s*<Message>(.*?)</Message>", text):
         text = f"{told[2].rstrip('.')} ({told[1]})"
     hint = "Check that the path exists and that you may read and write it."

@@ -6,6 +6,7 @@ Only where /proc tells it (Linux); elsewhere a dead run's lease runs out.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,35 @@ _PROC = Path("/proc")
 
 def identity() -> dict[str, Any]:
     """This process: machine, boot and process namespace in one text, pid, start time."""
-    return {"machine": _machine(), "pid": os.getpid(), "started": _started(os.getpid())}
+    return {"machine": _machine(), "pid": os.getpid(), "started": _started(os.getpid()) or ""}
 
 
 def is_dead(holder: Mapping[str, Any]) -> bool:
     """Whether the holder was a process of this machine that does not run any more.
 
-    False wherever that cannot be known: another machine, another container, no /proc.
+    False wherever that cannot be known: another machine, another container, no /proc, or a
+    process of another user that `hidepid` hides.
     """
-    machine = _machine()
+    machine, pid = _machine(), str(holder.get("pid", ""))
     if not machine or holder.get("machine") != machine or not holder.get("started"):
         return False
-    return bool(_started(int(holder["pid"])) != holder["started"])
+    if not re.fullmatch("[1-9][0-9]*", pid, re.ASCII):
+        return False
+    if not _exists(int(pid)):
+        return True
+    found = _started(int(pid))
+    return found is not None and found != holder["started"]
+
+
+def _exists(pid: int) -> bool:
+    """Whether any process has this id, also one that may not be looked at or signalled."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _machine() -> str:
@@ -39,11 +57,11 @@ def _machine() -> str:
         return ""
 
 
-def _started(pid: int) -> str:
-    """Clock ticks since boot at which a process started; empty for one that is gone or a zombie."""
+def _started(pid: int) -> str | None:
+    """Clock ticks since boot at which a process started; empty for a zombie, None if unknown."""
     try:
         # The name may hold spaces and brackets: fields are counted from behind the last one.
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return ""
+        return None
     return "" if fields[0] == "Z" else fields[19]

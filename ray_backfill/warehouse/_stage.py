@@ -18,25 +18,36 @@ from ray_backfill.contract import Kind, Table
 from ray_backfill.warehouse import _objects
 from ray_backfill.warehouse.protocol import Staged
 
-__all__ = ["SEPARATOR", "data_file", "safe", "stage"]
+__all__ = ["data_file", "safe", "stage", "staged_by"]
 
-SEPARATOR = "~"
-"""Between run, task and a unique part in a file's name; never inside them."""
+_SEPARATOR = "."
+"""Between run, task and a unique part in a file's name; never inside them.
 
+Names hold letters, digits, `_`, `-` and `.` alone: what some encoder writes in another way (a `~`
+is `%7E` to Delta's own optimizer) is a file that is not there.
+"""
+
+_NAME = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[0-9a-f]{32}\.parquet", re.ASCII)
 _STATS_COLUMNS = 8  # the first ones: each commit reads the statistics of all files again
 _LONGEST = 64
 _SIMPLE = (Kind.STRING, Kind.INT, Kind.FLOAT, Kind.DATE, Kind.TIMESTAMP)
 
 
 def safe(text: str) -> str:
-    """Text that may stand in a file's name."""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", text) or "_"
+    """Text that may be one part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", text) or "_"
 
 
 def data_file(folder: str, run_id: str, task: str) -> str:
-    """A new file's name: `<run>~<task>~<unique>.parquet`."""
-    name = SEPARATOR.join((safe(run_id), safe(task), uuid4().hex))
+    """A new file's name: `<run>.<task>.<unique>.parquet`."""
+    name = _SEPARATOR.join((safe(run_id), safe(task), uuid4().hex))
     return f"{folder}{name}.parquet"
+
+
+def staged_by(path: str) -> str | None:
+    """The run that staged a file, as `safe` writes it; None for the files of others."""
+    found = _NAME.fullmatch(path.rpartition("/")[2])
+    return found[1] if found else None
 
 
 def stage(

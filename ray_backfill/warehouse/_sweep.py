@@ -12,7 +12,7 @@ import polars as pl
 
 from ray_backfill.errors import WarehouseError
 from ray_backfill.warehouse import _files, _objects
-from ray_backfill.warehouse._stage import SEPARATOR, safe
+from ray_backfill.warehouse._stage import safe, staged_by
 
 __all__ = ["sweep"]
 
@@ -32,7 +32,7 @@ def sweep(uri: str, table: str, ended_runs: Sequence[str], older_than: datetime)
         meta["path"]
         for meta in _objects.list_meta(uri, folder)
         if meta["last_modified"] < older_than
-        and _run(meta["path"]) in runs
+        and staged_by(meta["path"]) in runs
         and _is_inside(uri, meta["path"])
     ]
     if not old:
@@ -50,12 +50,6 @@ def _is_inside(uri: str, path: str) -> bool:
     except WarehouseError:
         return False
     return True
-
-
-def _run(path: str) -> str | None:
-    """The run that staged a file; None for the files of others."""
-    parts = path.rpartition("/")[2].split(SEPARATOR)
-    return parts[0] if len(parts) == 3 and path.endswith(".parquet") else None
 
 
 def _named(uri: str, folder: str) -> set[str]:

@@ -16,7 +16,7 @@ from deltalake import CommitProperties, DeltaTable
 from ray_backfill import names
 from ray_backfill.calendar import DateRange
 from ray_backfill.contract import Table
-from ray_backfill.errors import ContractError, UsageError, WarehouseError
+from ray_backfill.errors import ContractError, TableNotFoundError, UsageError, WarehouseError
 from ray_backfill.warehouse import _arrow, _commit, _files, _lease, _objects, _read, _stage, _sweep
 from ray_backfill.warehouse._objects import SCHEMES
 from ray_backfill.warehouse.protocol import Lease, Partition, Published, Staged, TableInfo, Version
@@ -79,7 +79,16 @@ class Lake:
                 if names.TABLE.fullmatch(f"{dataset}.{table}")
                 and "_delta_log" in _objects.subfolders(self._uri, f"{dataset}/{table}")
             ]
-        return [self._info(name) for name in sorted(found)]
+        return [self._info_or_why(name) for name in sorted(found)]
+
+    def _info_or_why(self, name: str) -> TableInfo:
+        try:
+            return self._info(name)
+        except TableNotFoundError:
+            why = "its log holds no version: it was begun and never made"
+        except WarehouseError as error:
+            why = error.message
+        return TableInfo(name, 0, 0, None, None, None, "", broken=why)
 
     def _info(self, name: str) -> TableInfo:
         stored = _files.open_table(self._uri, name)
@@ -88,14 +97,14 @@ class Lake:
         files = _files.active_files(stored, dated[0] if dated else None)
         parts = _files.grouped(self._counted(name, files))
         days = [p.day for p in parts if p.day]
-        changed = stored.history(1)[0]["timestamp"]
+        newest = stored.history(1)
         return TableInfo(
             name,
             sum(p.rows for p in parts),
             len(days),
             min(days, default=None),
             max(days, default=None),
-            datetime.fromtimestamp(changed / 1000, UTC),
+            datetime.fromtimestamp(newest[0]["timestamp"] / 1000, UTC) if newest else None,
             str(stored.version()),
         )
 
@@ -158,6 +167,8 @@ class Lake:
                 _objects.delete(
                     self._uri, f"{_objects.table_folder(table.name)}/{item.handle['path']}"
                 )
+        if stored is None:
+            _objects.remove_empty(self._uri, _objects.table_folder(table.name))
 
     # -- output tables ---------------------------------------------------------------------
     def ensure(self, table: Table) -> None:

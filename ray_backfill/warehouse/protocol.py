@@ -44,6 +44,8 @@ class TableInfo:
     last: date | None
     changed_at: datetime | None
     version: str
+    broken: str = ""
+    """Why the table cannot be opened; nothing else is known of it then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class Warehouse(Protocol):
     def exists(self, table: str) -> bool: ...
 
     def tables(self) -> list[TableInfo]:
-        """Every table of the warehouse, by name."""
+        """Every table of the warehouse, by name; one that cannot be opened is `broken`."""
 
     def partitions(self, table: Table) -> list[Partition]:
         """Metadata of every partition, by date; one entry with `day=None` for a table without.
