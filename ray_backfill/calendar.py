@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
-__all__ = ["DateRange", "Season", "Window", "hull", "parse_date", "season_of"]
+__all__ = [
+    "ALL_DATES",
+    "DateRange",
+    "Season",
+    "Window",
+    "hull",
+    "moved",
+    "parse_date",
+    "season_of",
+]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -23,8 +32,27 @@ class DateRange:
     def __bool__(self) -> bool:
         return self.start < self.end
 
+    def __str__(self) -> str:
+        return f"{self.start} … {moved(self.end, -1)}"
+
+    def holds(self, other: DateRange) -> bool:
+        """Whether every date of `other` lies in this range."""
+        return not other or (self.start <= other.start and other.end <= self.end)
+
     def days(self) -> list[date]:
         return [self.start + timedelta(n) for n in range((self.end - self.start).days)]
+
+
+ALL_DATES = DateRange(date.min, date.max)
+"""Every date that can be a partition. The very last date cannot: no half-open range holds it."""
+
+
+def moved(day: date, days: int) -> date:
+    """The date so many days later (negative: earlier), or the end of the calendar before that."""
+    try:
+        return day + timedelta(days)
+    except OverflowError:
+        return date.max if days > 0 else date.min
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -87,11 +115,10 @@ class Window:
     def describe(self) -> str:
         """The window in words, with D for the date that is computed."""
         if self.kind == "day":
-            first = f"D - {self.before}" if self.before else "D"
-            last = f"D + {self.ahead}" if self.ahead else "D"
+            first, last = _from_day(-self.before), _from_day(self.ahead)
             return first if first == last else f"{first} … {last}"
         if self.kind == "season_to_date":
-            last = f"D + {self.ahead}" if self.ahead else ("D" if self.upto_day else "before D")
+            last = _from_day(self.ahead) if self.ahead or self.upto_day else "before D"
             return f"season start … {last}"
         return {
             "season": "the whole season",
@@ -107,16 +134,37 @@ class Window:
         if self.kind == "always":
             return None
         if self.kind == "day":
-            return DateRange(day - timedelta(self.before), day + timedelta(1 + self.ahead))
+            return DateRange(moved(day, -self.before), moved(day, 1 + self.ahead))
         at = season_of(day, seasons)
         if self.kind == "season_before":
             earlier = [s for s in seasons if s.end <= (at.start if at else day)]
             return earlier[-1].range if earlier else DateRange(day, day)
         if self.kind == "season":
-            return at.range if at else DateRange(day, day + timedelta(1))
+            return at.range if at else DateRange(day, moved(day, 1))
         start = at.start if at else day
-        end = day + timedelta(self.ahead + (1 if self.upto_day else 0))
+        end = moved(day, self.ahead + self.upto_day)
         return DateRange(start, min(end, at.end) if at else end)
+
+    def covers(self, other: Window) -> bool | None:
+        """Whether this window holds the other one around every date; None: the seasons decide."""
+        if self.kind == "always" or other.kind == "always":
+            return self.kind == "always"
+        if self.kind == "day":
+            if other.kind != "day":
+                return None
+            return self.before >= other.before and self.ahead >= other.ahead
+        if "season_before" in (self.kind, other.kind):
+            return self.kind == other.kind
+        if other.kind == "day":
+            # A window of days does not stop at the ends of its season.
+            return other.before <= 0 and other.ahead <= 0 and self._reaches(other)
+        if other.kind == "season" and self.kind == "season_to_date":
+            return None
+        return self._reaches(other)
+
+    def _reaches(self, other: Window) -> bool:
+        """Whether it ends no sooner, of two windows that end with their season at the latest."""
+        return self.kind == "season" or self.ahead + self.upto_day >= other.ahead + other.upto_day
 
     def extent(self, days: Sequence[date], seasons: Sequence[Season]) -> DateRange | None:
         """The smallest range that covers the windows of all `days`; None for `always`."""
@@ -124,6 +172,10 @@ class Window:
             return None
         bounds = (self.bounds(day, seasons) for day in days)
         return hull(b for b in bounds if b is not None) or DateRange(days[0], days[0])
+
+
+def _from_day(days: int) -> str:
+    return f"D {'-' if days < 0 else '+'} {abs(days)}" if days else "D"
 
 
 def season_of(day: date, seasons: Sequence[Season]) -> Season | None:

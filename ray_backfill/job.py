@@ -13,7 +13,6 @@ from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from ray_backfill import names
 from ray_backfill.calendar import DateRange, Season, Window, season_of
 from ray_backfill.contract import STAMP, Table
 
@@ -165,6 +164,7 @@ class NoOptions:
 class Job:
     """A date-partitioned table and how to compute it.
 
+    One that could not be what it says is refused where it is made: see `ray_backfill.checks`.
     `content` are the columns that `compute` gives; the stamp is added by the engine.
     `calendar(frames, options)` gets the frames of `calendar_inputs` (input name -> columns),
     each over all its dates.
@@ -189,10 +189,10 @@ class Job:
     gates: tuple[Callable[[pl.DataFrame, Day], str | None], ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises `UsageError` for a name that could not stand in a path or a fingerprint."""
-        names.job_name(self.name)
-        for name in [*(i.name for i in self.inputs), *(v.name for v in self.views)]:
-            names.field_name(name)
+        """Raises `UsageError` that names all that is wrong with the job's contract."""
+        from ray_backfill.checks import check_job
+
+        check_job(self)
 
     @property
     def table(self) -> Table:

@@ -8,7 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from ray_backfill.calendar import Season
+from ray_backfill.calendar import Season, moved
+from ray_backfill.errors import UsageError
 from ray_backfill.job import Calendar, Context, Day, Frames, Input, View
 
 __all__ = ["every_date", "views_of"]
@@ -32,10 +33,17 @@ def _rows(name: str) -> Callable[[Frames, Context], pl.DataFrame]:
 def every_date(source: Input, key: Sequence[str]) -> Callable[[Frames, Any], Calendar]:
     """A calendar in which each date that has rows in `source` is due, with a season a year.
 
-    A date is expected to have as many rows as there are different values of `key`.
+    A date is expected to have as many rows as there are different values of `key`. Raises
+    `UsageError` for a table without partitions, and for a key that it has not.
     """
     partition = source.table.partition
-    assert partition is not None
+    absent = [name for name in key if name not in {c.name for c in source.table.columns}]
+    if partition is None or absent:
+        what = f"no column {', '.join(absent)}" if absent else "no partition, so no dates"
+        raise UsageError(
+            f"every_date cannot make a calendar of {source.table.name}: it has {what}.",
+            hint="Name an input whose table is partitioned by date, and columns of that table.",
+        )
 
     def calendar(frames: Frames, options: Any) -> Calendar:
         counts = (
@@ -47,7 +55,10 @@ def every_date(source: Input, key: Sequence[str]) -> Callable[[Frames, Any], Cal
         )
         days = {day: Day(day, None, expected_rows=rows) for day, rows in counts.iter_rows()}
         years = sorted({day.year for day in days})
-        seasons = tuple(Season(str(y), date(y, 1, 1), date(y + 1, 1, 1)) for y in years)
-        return Calendar(seasons, days)
+        return Calendar(tuple(_year(year) for year in years), days)
 
     return calendar
+
+
+def _year(year: int) -> Season:
+    return Season(str(year), date(year, 1, 1), moved(date(year, 12, 31), 1))

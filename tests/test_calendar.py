@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ray_backfill.calendar import DateRange, Season, Window, hull, parse_date, season_of
+from ray_backfill.calendar import (
+    ALL_DATES,
+    DateRange,
+    Season,
+    Window,
+    hull,
+    moved,
+    parse_date,
+    season_of,
+)
 from ray_backfill.errors import UsageError
 
 SEASONS = (
@@ -73,6 +82,31 @@ def test_a_day_between_seasons_belongs_to_none() -> None:
     assert season_of(date(2024, 8, 1), SEASONS) is None
     assert season_of(date(2024, 6, 17), SEASONS) == SEASONS[0]
     assert season_of(date(2024, 6, 18), SEASONS) is None
+
+
+@pytest.mark.parametrize("day", [date.min, date.max])
+@pytest.mark.parametrize(
+    "window", [Window.around(before=9, ahead=9), Window.season_to_date(ahead=9)]
+)
+def test_windows_end_where_the_calendar_does(window: Window, day: date) -> None:
+    """A window that would reach beyond the first or the last date holds what there is of it."""
+    bounds = window.bounds(day, ())
+    assert bounds is not None
+    assert bounds.end == (date.max if day == date.max else date(1, 1, 11))
+    assert date.min <= bounds.start <= day
+
+
+@given(st.dates(), st.integers(-(10**10), 10**10))
+def test_a_date_moves_no_further_than_the_calendar(day: date, days: int) -> None:
+    """By any number of days."""
+    ordinal = min(max(day.toordinal() + days, date.min.toordinal()), date.max.toordinal())
+    assert moved(day, days) == date.fromordinal(ordinal)
+
+
+def test_every_range_of_partitions_leaves_out_the_very_last_date() -> None:
+    """No half-open range could hold it."""
+    assert date.max not in ALL_DATES
+    assert str(ALL_DATES) == "0001-01-01 … 9999-12-30"
 
 
 def test_the_hull_ignores_empty_ranges() -> None:

@@ -14,10 +14,12 @@ from typing import Any, cast
 
 import polars as pl
 
+from ray_backfill.blame import own_code
 from ray_backfill.calendar import DateRange, Season, hull
 from ray_backfill.code_version import code_version, source_version
 from ray_backfill.digest import text_digest
 from ray_backfill.engine.cache import Cache
+from ray_backfill.engine.calendars import calendar_of
 from ray_backfill.engine.journal import last_attempts
 from ray_backfill.engine.reading import read_frame
 from ray_backfill.engine.report import past_memory_factor
@@ -109,14 +111,20 @@ def _calendar(
 ) -> Calendar:
     token = text_digest(repr([sorted(tokens[n].items(), key=str) for n in job.calendar_inputs]))
     calendar = cache.calendar(token)
+    absent = [i.table.name for i in job.inputs if i.required and not tokens[i.name]]
     if calendar is None:
         frames = {
             name: read_frame(warehouse, replace(job.input(name), required=False), columns, None)
             for name, columns in job.calendar_inputs.items()
         }
-        calendar = job.calendar(frames, options)
-        cache.put_calendar(token, calendar)
-    absent = [i.table.name for i in job.inputs if i.required and not tokens[i.name]]
+        try:
+            calendar = calendar_of(job, frames, options, warehouse.partition_range)
+        except RefusedError:
+            if not absent:
+                raise
+            calendar = Calendar((), {})  # what it says of empty tables is beside the point
+        else:
+            cache.put_calendar(token, calendar)
     return _blocked(warehouse, calendar, absent) if absent else calendar
 
 
@@ -155,7 +163,8 @@ def _season_prints(
     digests: dict[str, Mapping[date | None, str]] = {}
     for view in job.views:
         fresh = lacking[view.name]
-        found = view_digests(job, view, frames, context) if fresh else {}
+        with own_code(job, f"view {view.name}"):
+            found = view_digests(job, view, frames, context) if fresh else {}
         bad = {day for name in view.inputs for day in broken.get(name, ())}
         digests[view.name] = cache.update(
             context.season.name,

@@ -52,6 +52,9 @@ class BigQuery:
     used, so that it can be pickled and opened anywhere.
     """
 
+    partition_range = DateRange(date(1960, 1, 1), date(2160, 1, 1))
+    """Rows of other dates lie in `__UNPARTITIONED__`, where no date can be replaced."""
+
     def __init__(self, uri: str) -> None:
         self._address = _bq_settings.parse(uri)
         _bq_settings.local_settings()

@@ -14,7 +14,7 @@ from uuid import uuid4
 from deltalake import CommitProperties, DeltaTable
 
 from ray_backfill import names
-from ray_backfill.calendar import DateRange
+from ray_backfill.calendar import ALL_DATES, DateRange
 from ray_backfill.contract import Table
 from ray_backfill.errors import ContractError, TableNotFoundError, UsageError, WarehouseError
 from ray_backfill.warehouse import _arrow, _commit, _files, _lease, _objects, _read, _stage, _sweep
@@ -47,6 +47,8 @@ class Lake:
     It holds nothing but its address, so that it can be pickled and opened anywhere.
     Credentials of object stores come from the environment.
     """
+
+    partition_range = ALL_DATES
 
     def __init__(self, uri: str) -> None:
         self._uri = _objects.normal_uri(uri)

@@ -96,6 +96,10 @@ class Warehouse(Protocol):
     @property
     def uri(self) -> str: ...
 
+    @property
+    def partition_range(self) -> DateRange:
+        """The dates that a partition can have here."""
+
     # -- reading ---------------------------------------------------------------------------
     def exists(self, table: str) -> bool: ...
 

@@ -1,0 +1,56 @@
+"""Errors of other people's code: named by what they come from, never this program's own end."""
+
+from __future__ import annotations
+
+import sysconfig
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ray_backfill.errors import BackfillError, RefusedError
+
+if TYPE_CHECKING:
+    from ray_backfill.job import Job
+
+__all__ = ["own_code", "told"]
+
+_OURS = str(Path(__file__).parent)
+_PYTHONS = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
+
+
+@contextmanager
+def own_code(job: Job, what: str) -> Iterator[None]:
+    """Turns whatever a job's function raises, `SystemExit` too, into a `RefusedError` naming it.
+
+    Our own errors, Ctrl-C and a lack of memory pass as they are.
+    """
+    try:
+        yield
+    except (BackfillError, KeyboardInterrupt, MemoryError):
+        raise
+    except BaseException as error:
+        raise RefusedError(
+            f"The {what} of the job {job.name} raised {told(error)}.",
+            hint="This is an error of the job's code.",
+        ) from error
+
+
+def told(error: BaseException) -> str:
+    """An error of foreign code in one line: its type, what it says, and where it was raised."""
+    said = " ".join(str(error).split()).rstrip(".")
+    text = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    at = None if isinstance(error, SyntaxError) else _place(error)  # a SyntaxError says it itself
+    return f"{text} ({Path(at.filename).name}, line {at.lineno})" if at else text
+
+
+def _place(error: BaseException) -> traceback.FrameSummary | None:
+    """The innermost frame that is neither ours nor of an installed package, or the first of one."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(("<", _OURS))
+    ]
+    own = [frame for frame in frames if not frame.filename.startswith(_PYTHONS)]
+    return own[-1] if own else next(iter(frames), None)
