@@ -12,7 +12,7 @@ from uuid import uuid4
 from ray_backfill import names
 from ray_backfill.contract import Table
 from ray_backfill.errors import ContractError, TableNotFoundError, WarehouseError
-from ray_backfill.warehouse import _bq_datasets, _bq_jobs, _bq_schema
+from ray_backfill.warehouse import _bq_create, _bq_datasets, _bq_jobs, _bq_schema
 from ray_backfill.warehouse._bq_errors import HTTP_SECONDS, tried
 from ray_backfill.warehouse._bq_jobs import Tally
 from ray_backfill.warehouse._bq_read import stored_table
@@ -181,14 +181,8 @@ def _info(name: str, stored: Any, parts: Sequence[tuple[date | None, int]] | Non
 def create(clients: Clients, table: Table, *, raw: bool = False) -> None:
     """Create the table, and its dataset, where they are absent."""
     _bq_datasets.create_dataset(clients, table.name.partition(".")[0])
-    doing = f"Creating {table.name}"
     resource = _bq_schema.table_resource(clients.address.full(table.name), table, raw=raw)
-    tried(
-        doing,
-        lambda: clients.rest.create_table(
-            resource, exists_ok=True, retry=None, timeout=HTTP_SECONDS
-        ),
-    )
+    _bq_create.create_table(clients, resource, f"Creating {table.name}")
 
 
 def ensure(clients: Clients, table: Table, *, raw: bool = False) -> None:

@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from ray_backfill.errors import TableNotFoundError, WarehouseError
-from ray_backfill.warehouse import _bq_datasets, _bq_read, _bq_stage, _objects
+from ray_backfill.warehouse import _bq_create, _bq_datasets, _bq_read, _bq_stage, _objects
 from ray_backfill.warehouse._bq_errors import (
     ATTEMPTS,
-    HTTP_SECONDS,
     explained,
     pause,
     reason_of,
-    tried,
 )
 from ray_backfill.warehouse._bq_schema import literal
 
@@ -158,7 +156,4 @@ def _create(clients: Clients) -> None:
     table.time_partitioning = TimePartitioning(
         field="put_at", expiration_ms=int(LIFE.total_seconds() * 1000)
     )
-    tried(
-        f"Creating {_full(clients)}",
-        lambda: clients.rest.create_table(table, exists_ok=True, retry=None, timeout=HTTP_SECONDS),
-    )
+    _bq_create.create_table(clients, table, f"Creating {_full(clients)}")

@@ -19,6 +19,7 @@ from ray_backfill.warehouse import (
     _bq_cost,
     _bq_errors,
     _bq_estimate,
+    _bq_expiry,
     _bq_history,
     _bq_lease,
     _bq_load,
@@ -202,6 +203,10 @@ class BigQuery:
     def billed(self) -> dict[str, Any]:
         """What the jobs of this object were billed, according to themselves."""
         return _bq_cost.billed(self.tally.jobs, self.tally.billed, _bq_cost.prices())
+
+    def expiry_warnings(self, table: Table, days: Sequence[date]) -> list[str]:
+        """What BigQuery would delete by itself of these dates, once they are published."""
+        return _bq_expiry.warnings(self._clients, table.name, days)
 
     # -- leases ----------------------------------------------------------------------------
     def acquire_lease(self, table: Table, run_id: str, *, seconds: int, steal: bool) -> Lease:
