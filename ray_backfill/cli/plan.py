@@ -82,6 +82,7 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show which dates need work and why; changes nothing."""
+    from ray_backfill.engine.expiry import expiry_warnings
     from ray_backfill.engine.report import past_rate
     from ray_backfill.plan import make_plan
     from ray_backfill.registry import load_job
@@ -93,8 +94,9 @@ def plan(
     memory = memory_of(worker_memory, count, here=not cluster)
     found = make_plan(job, facts_of(house, loaded, option, selection), selection, count, memory)
     price = getattr(house, "cost", None)
+    warnings = expiry_warnings(house, loaded, found)
     if as_json:
-        shown = plan_json(found, past_rate(house, job))
+        shown = plan_json(found, past_rate(house, job)) | {"warnings": warnings}
         console.json_out(shown | ({"cost": asdict(price(loaded, found))} if price else {}))
     elif dates_only:
         _print_dates(found, _listed(found, selection.select if select else (), bool(dates)))
@@ -102,6 +104,8 @@ def plan(
         _print_plan(found, past_rate(house, job))
         if price and found.spans:
             _print_cost(price(loaded, found))
+    for sentence in () if as_json else warnings:
+        console.warn(sentence)
 
 
 def workers_of(asked: int | None, *, here: bool = True) -> int:

@@ -48,6 +48,8 @@ class Report:
     """Each with span, attempt, kind (infrastructure, code, data), action and message."""
     retry_counts: dict[str, int] = field(default_factory=dict)
     """Kind -> retries and splits."""
+    warnings: list[str] = field(default_factory=list)
+    """What is doubtful about the run as a whole, and no date's own."""
     unmatched: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     compute_seconds: float = 0.0

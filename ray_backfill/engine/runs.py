@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ import polars as pl
 from ray_backfill.engine.control import cancellable, forget_ended
 from ray_backfill.engine.driver import Driver, Switch
 from ray_backfill.engine.executor import Executor, InlineExecutor
+from ray_backfill.engine.expiry import expiry_warnings
 from ray_backfill.engine.failures import ending
 from ray_backfill.engine.journal import ended_runs
 from ray_backfill.engine.lease import HeldLease
@@ -28,6 +30,8 @@ from ray_backfill.plan import Decision, Plan
 from ray_backfill.warehouse import Warehouse
 
 __all__ = ["RunOptions", "execute", "new_run_id"]
+
+_log = logging.getLogger(__name__)
 
 _SWEEP_AGE = timedelta(days=1)
 
@@ -88,6 +92,9 @@ def execute(
             options.job, run_id, options.workers, options.batch, options.backoff_seconds
         )
         driver = Driver(warehouse, job, plan, settings, lambda: held.lease, switch)
+        driver.report.warnings += expiry_warnings(warehouse, job, plan)
+        for sentence in driver.report.warnings:
+            _log.warning("%s", sentence)
         try:
             with cancellable(warehouse, run_id, switch), watch(driver):
                 driver.begin()

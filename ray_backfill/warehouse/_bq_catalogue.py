@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from ray_backfill import names
 from ray_backfill.contract import Table
-from ray_backfill.errors import ContractError
-from ray_backfill.warehouse import _bq_datasets, _bq_jobs, _bq_schema
+from ray_backfill.errors import ContractError, TableNotFoundError, WarehouseError
+from ray_backfill.warehouse import _bq_create, _bq_datasets, _bq_jobs, _bq_schema
 from ray_backfill.warehouse._bq_errors import HTTP_SECONDS, tried
 from ray_backfill.warehouse._bq_jobs import Tally
 from ray_backfill.warehouse._bq_read import stored_table
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from ray_backfill.warehouse._bq_settings import Clients
 
 __all__ = ["create", "ensure", "exists", "partitions", "tables"]
+
+_log = logging.getLogger(__name__)
 
 _UNSORTED = "__UNPARTITIONED__"
 """Partition of rows that were streamed a moment ago and have no date yet."""
@@ -108,22 +112,34 @@ def _counted(clients: Clients, table: Table, tally: Tally) -> list[Partition]:
 
 # -- the list of tables --------------------------------------------------------------------------
 def tables(clients: Clients, tally: Tally) -> list[TableInfo]:
-    """Every table of the project that a job could read, by name; one query a dataset."""
+    """Every table of the project that a job could read, by name; one query a dataset.
+
+    A dataset that cannot be listed (it is elsewhere, or not ours to see) is a warning.
+    """
     found: list[TableInfo] = []
     doing = f"Listing {clients.address.uri}"
     datasets = tried(doing, lambda: list(clients.rest.list_datasets(retry=None)))
     for dataset in sorted(d.dataset_id for d in datasets):
         if dataset.startswith("_") or dataset == clients.address.staging:
             continue
-        listed = tried(
-            doing,
-            lambda dataset=dataset: list(clients.rest.list_tables(dataset, retry=None)),  # type: ignore[misc]
-        )
-        found_names = sorted(f"{dataset}.{t.table_id}" for t in listed if t.table_type == "TABLE")
-        # BigQuery allows more names than a contract does; those tables are no job's.
-        stored = [stored_table(clients, n) for n in found_names if names.TABLE.fullmatch(n)]
-        found += _infos(clients, dataset, stored, tally)
+        try:
+            found += _listed_of(clients, dataset, tally)
+        except WarehouseError as error:
+            _log.warning("The tables of %s are left out. %s", dataset, error)
     return found
+
+
+def _listed_of(clients: Clients, dataset: str, tally: Tally) -> list[TableInfo]:
+    listed = tried(
+        f"Listing {dataset}", lambda: list(clients.rest.list_tables(dataset, retry=None))
+    )
+    # BigQuery allows more names than a contract does; those tables are no job's.
+    ours = sorted(f"{dataset}.{t.table_id}" for t in listed if t.table_type == "TABLE")
+    stored = []
+    for name in filter(names.TABLE.fullmatch, ours):
+        with suppress(TableNotFoundError):  # deleted a moment ago
+            stored.append(stored_table(clients, name))
+    return _infos(clients, dataset, stored, tally)
 
 
 def _infos(
@@ -165,14 +181,8 @@ def _info(name: str, stored: Any, parts: Sequence[tuple[date | None, int]] | Non
 def create(clients: Clients, table: Table, *, raw: bool = False) -> None:
     """Create the table, and its dataset, where they are absent."""
     _bq_datasets.create_dataset(clients, table.name.partition(".")[0])
-    doing = f"Creating {table.name}"
     resource = _bq_schema.table_resource(clients.address.full(table.name), table, raw=raw)
-    tried(
-        doing,
-        lambda: clients.rest.create_table(
-            resource, exists_ok=True, retry=None, timeout=HTTP_SECONDS
-        ),
-    )
+    _bq_create.create_table(clients, resource, f"Creating {table.name}")
 
 
 def ensure(clients: Clients, table: Table, *, raw: bool = False) -> None:

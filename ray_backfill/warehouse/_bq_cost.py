@@ -8,6 +8,7 @@ any free tier or discount. `RAY_BACKFILL_BIGQUERY_PRICES` overrides single ones,
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -88,12 +89,10 @@ def prices(environment: Mapping[str, str] = os.environ) -> Prices:
     try:
         given: dict[str, Any] = json.loads(text)
         found = replace(PRICES, **given)
-        return Prices(
-            str(found.as_of),
-            float(found.query_tib),
-            float(found.read_tib),
-            float(found.write_gib),
-        )
+        dollars = [float(n) for n in (found.query_tib, found.read_tib, found.write_gib)]
+        if not all(0 <= price < math.inf for price in dollars):
+            raise ValueError("a price is a number of dollars, from 0 up")
+        return Prices(str(found.as_of), *dollars)
     except (ValueError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{VARIABLE} is not understood: {error}.",

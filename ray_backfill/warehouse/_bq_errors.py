@@ -62,6 +62,8 @@ _HINTS = {
 
 def reason_of(error: BaseException) -> str:
     """Google's own word for what went wrong, like `quotaExceeded`; `connection` without one."""
+    if _sign_in(error):
+        return "authError"
     details = getattr(error, "errors", None) or ()
     for detail in details:
         if isinstance(detail, dict) and detail.get("reason"):
@@ -79,14 +81,31 @@ def reason_of(error: BaseException) -> str:
     return "connection" if _lost(error) else type(error).__name__
 
 
+def _sign_in(error: BaseException) -> bool:
+    """Whether the credentials are refused, have run out, or are none.
+
+    The storage clients say so as a service that is not available.
+    """
+    from google.auth.exceptions import GoogleAuthError
+
+    if isinstance(error, GoogleAuthError):
+        return not _lost(error)
+    text = str(error)
+    return "Getting metadata from plugin failed" in text and any(
+        word in text for word in ("RefreshError", "invalid_grant", "Reauthentication")
+    )
+
+
 def _lost(error: BaseException) -> bool:
     """Whether no answer came at all."""
     import requests
     from google.api_core.exceptions import RetryError
-    from google.auth.exceptions import TransportError
+    from google.auth import exceptions as auth
 
-    kinds = (requests.exceptions.RequestException, TransportError, RetryError, ConnectionError)
-    return isinstance(error, (*kinds, TimeoutError))
+    kinds = (requests.exceptions.RequestException, RetryError, ConnectionError, TimeoutError)
+    broken = (auth.TransportError, auth.TimeoutError, auth.ResponseError)
+    retryable = isinstance(error, auth.GoogleAuthError) and error.retryable
+    return isinstance(error, (*kinds, *broken)) or retryable
 
 
 def is_transient(error: BaseException) -> bool:
@@ -114,6 +133,8 @@ def tried(doing: str, call: Callable[[], T], *, expected: tuple[Any, ...] = ()) 
         except WarehouseError:
             raise
         except Exception as error:
+            if _is_another(error):
+                raise _another(doing, error) from error
             if not _google(error):
                 raise
             if not is_transient(error) or attempt == ATTEMPTS - 1:
@@ -125,8 +146,28 @@ def tried(doing: str, call: Callable[[], T], *, expected: tuple[Any, ...] = ()) 
 def _google(error: BaseException) -> bool:
     from google.api_core.exceptions import GoogleAPIError
     from google.auth.exceptions import GoogleAuthError
+    from google.resumable_media import DataCorruption, InvalidResponse
 
-    return isinstance(error, GoogleAPIError | GoogleAuthError) or _lost(error)
+    kinds = (GoogleAPIError, GoogleAuthError, DataCorruption, InvalidResponse, OSError)
+    return isinstance(error, kinds) or _lost(error)
+
+
+def _is_another(error: BaseException) -> bool:
+    """Whether a client stumbled over the form of an answer."""
+    import requests
+
+    shapes = (LookupError, AttributeError, TypeError, ValueError)
+    no_json = isinstance(error, requests.exceptions.JSONDecodeError)
+    return no_json or (isinstance(error, shapes) and not _google(error))
+
+
+def _another(doing: str, error: BaseException) -> WarehouseError:
+    """An answer that is none of BigQuery's, as a proxy gives it, in a sentence."""
+    text = " ".join(str(error).split())[:200]
+    return WarehouseError(
+        f"{doing} failed: what answers is not BigQuery ({type(error).__name__}: {text}).",
+        hint="Check the proxy, or the server that RAY_BACKFILL_BIGQUERY_REST and _GRPC name.",
+    )
 
 
 def explained(doing: str, error: BaseException, attempts: int = 1) -> WarehouseError:

@@ -18,8 +18,7 @@ from ray_backfill.contract import STAMP
 from ray_backfill.errors import UsageError, WarehouseError
 from ray_backfill.names import column_name
 from ray_backfill.stored import parsed
-from ray_backfill.warehouse import _bq_datasets, _bq_jobs, _bq_read, _bq_schema
-from ray_backfill.warehouse._bq_errors import HTTP_SECONDS, tried
+from ray_backfill.warehouse import _bq_datasets, _bq_jobs, _bq_read, _bq_schema, _bq_temporary
 from ray_backfill.warehouse._bq_jobs import Tally
 from ray_backfill.warehouse._bq_objects import Objects
 from ray_backfill.warehouse._bq_read import FIRST_DATE, stored_table, where
@@ -59,13 +58,22 @@ def versions(objects: Objects, clients: Clients, table: str) -> list[Version]:
     """The listed commits, newest first."""
     found = []
     for key in reversed(objects.keys(clients, _folder(table))):
-        entry = parsed(objects.get(clients, key))
         number = key.removeprefix(_folder(table)).removesuffix(".json")
-        if not number.isdecimal() or not isinstance(entry.get("at"), str):
+        entry = {name: str(text) for name, text in parsed(objects.get(clients, key)).items()}
+        at = _moment(entry.pop("at", ""))
+        if not number.isdecimal() or at is None:
             continue  # no entry that this tool wrote
-        at = datetime.fromisoformat(entry.pop("at"))
-        found.append(Version(int(number), at, str(entry.pop("action", "?")), entry))
+        found.append(Version(int(number), at, entry.pop("action", "?"), entry))
     return found
+
+
+def _moment(text: str) -> datetime | None:
+    """A point in time as it was listed; None for any other text."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo else None
 
 
 def restore(
@@ -76,12 +84,16 @@ def restore(
     Only dates that differ are touched; without any there is no job. Raises `UsageError` for a
     moment that BigQuery does not keep any more.
     """
-    at = datetime.fromtimestamp(version / 1000, UTC)
+    hint = "`ray-backfill history` lists the versions."
+    try:
+        at = datetime.fromtimestamp(version / 1000, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise UsageError(f"{table} has no version {version}.", hint=hint) from error
     if not datetime.now(UTC) - TRAVEL < at <= datetime.now(UTC):
         raise UsageError(
             f"{table} cannot be restored to {version}: that is {at:%Y-%m-%d %H:%M} UTC, and "
             f"BigQuery keeps a table as it was for {TRAVEL.days} days.",
-            hint="`ray-backfill history` lists the versions.",
+            hint=hint,
         )
     stored = stored_table(clients, table)
     if by := _bq_schema.partition_of(stored):
@@ -103,12 +115,7 @@ def restore(
         job = _bq_jobs.query(clients, sql, f"Restoring {table}", tally=tally)
         return job, tuple(days or ())
     finally:
-        tried(
-            f"Deleting {copy}",
-            lambda: clients.rest.delete_table(
-                copy, not_found_ok=True, retry=None, timeout=HTTP_SECONDS
-            ),
-        )
+        _bq_temporary.drop(clients, copy)
 
 
 def _copied(clients: Clients, table: str, stored: Any, at: datetime, tally: Tally) -> str:

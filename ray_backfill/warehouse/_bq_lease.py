@@ -59,14 +59,27 @@ def _millis(at: datetime) -> str:
 
 
 def _moment(label: str) -> datetime:
-    return datetime.fromtimestamp(int(label or 0) / 1000, UTC)
+    """The time in a label; the end of time where it holds none: who holds the table is not known.
+
+    Such a lease is not free, and can be stolen.
+    """
+    try:
+        return datetime.fromtimestamp(int(label or 0) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.max.replace(tzinfo=UTC)
+
+
+def _epoch(held: Mapping[str, str]) -> int:
+    label = held.get(_EPOCH, "")
+    return int(label) if re.fullmatch("[0-9]+", label) else 0
 
 
 def _dead(held: Mapping[str, str]) -> bool:
     """Whether the holder was a process of this machine that runs no more."""
-    if held.get(_MACHINE) != _machine():
+    pid = held.get(_PID, "")
+    if held.get(_MACHINE) != _machine() or not re.fullmatch("[0-9]+", pid):
         return False
-    identity = {"pid": held.get(_PID) or 0, "started": held.get(_STARTED)}
+    identity = {"pid": pid, "started": held.get(_STARTED)}
     return _process.is_dead({**identity, "machine": _process.identity()["machine"]})
 
 
@@ -108,7 +121,7 @@ def acquire(clients: Clients, table: str, run_id: str, *, seconds: int, steal: b
             raise _held_error(table, held)
         start = _now()
         until = start + timedelta(seconds=seconds)
-        lease = Lease(table, run_id, int(held.get(_EPOCH) or 0) + 1, until)
+        lease = Lease(table, run_id, _epoch(held) + 1, until)
         mine = {
             _RUN: _label(run_id),
             _EPOCH: str(lease.epoch),

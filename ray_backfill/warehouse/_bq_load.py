@@ -12,8 +12,15 @@ import pyarrow.parquet as pq
 
 from ray_backfill.contract import Table
 from ray_backfill.errors import UsageError
-from ray_backfill.warehouse import _bq_catalogue, _bq_jobs, _bq_publish, _bq_read, _bq_stage
-from ray_backfill.warehouse._bq_errors import HTTP_SECONDS, tried
+from ray_backfill.warehouse import (
+    _bq_catalogue,
+    _bq_jobs,
+    _bq_publish,
+    _bq_read,
+    _bq_stage,
+    _bq_temporary,
+)
+from ray_backfill.warehouse._bq_errors import HTTP_SECONDS
 from ray_backfill.warehouse._bq_jobs import Tally
 from ray_backfill.warehouse._bq_stage import TAG
 
@@ -94,9 +101,4 @@ def _replace_dates(clients: Clients, table: Table, frame: pl.DataFrame, tally: T
         doing = f"Replacing dates of {table.name}"
         return _bq_jobs.query(clients, sql, doing, job_id=f"rbf_{load}", tally=tally)
     finally:
-        tried(
-            f"Deleting {staging}",
-            lambda: clients.rest.delete_table(
-                staging, not_found_ok=True, retry=None, timeout=HTTP_SECONDS
-            ),
-        )
+        _bq_temporary.drop(clients, staging)

@@ -16,8 +16,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from ray_backfill.errors import TableNotFoundError, WarehouseError
-from ray_backfill.warehouse import _bq_datasets, _bq_read, _bq_stage, _objects
-from ray_backfill.warehouse._bq_errors import ATTEMPTS, HTTP_SECONDS, pause, reason_of, tried
+from ray_backfill.warehouse import _bq_create, _bq_datasets, _bq_read, _bq_stage, _objects
+from ray_backfill.warehouse._bq_errors import (
+    ATTEMPTS,
+    explained,
+    pause,
+    reason_of,
+)
 from ray_backfill.warehouse._bq_schema import literal
 
 if TYPE_CHECKING:
@@ -66,6 +71,8 @@ class Objects:
             generation, start = known.generation, known.size
         else:
             generation, start = f"{time.time_ns():020d}", 0
+        # What failed may have arrived: nothing is added to it, the next one is written whole.
+        self.written.pop(key, None)
         _send(clients, key, generation, start, data)
         self.written[key] = _Known(generation, len(data), _digest(data))
 
@@ -79,20 +86,24 @@ class Objects:
         # Old generations stay for a while; only their names are looked at.
         newest = literal(max(str(row["generation"]) for row in found))
         rows = _read(clients, ["start", "data"], f"{this} AND generation = {newest}")
-        # A part may have arrived twice: its answer was lost and it was sent again.
-        parts = {row["start"]: row["data"] for row in rows}
+        # A part may have arrived twice, its answer being lost, and have grown before it was sent
+        # again: the longest holds the others.
+        parts: dict[int, bytes] = {}
+        for row in rows:
+            parts[row["start"]] = max(parts.get(row["start"], b""), row["data"], key=len)
         data = b""
         while len(data) in parts and parts[len(data)]:
             data += parts[len(data)]
         return data
 
     def keys(self, clients: Clients, prefix: str) -> list[str]:
-        """Keys that begin with the prefix, sorted."""
+        """Keys that begin with the prefix, sorted; what could not have been put is left out."""
         condition = ""
         if prefix:
             end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
             condition = f"key >= {literal(prefix)} AND key < {literal(end)}"
-        return sorted({str(row["key"]) for row in _read(clients, ["key"], condition)})
+        found = {str(row["key"]) for row in _read(clients, ["key"], condition)}
+        return sorted(key for key in found if _objects.is_key(key))
 
 
 def _digest(data: bytes) -> str:
@@ -125,8 +136,9 @@ def _send(clients: Clients, key: str, generation: str, start: int, data: bytes) 
             return
         except (WarehouseError, _bq_stage.StreamLostError) as error:
             # A table that was made a moment ago may not be known to the stream yet.
-            if reason_of(error.__cause__ or error) != "notFound" or attempt == ATTEMPTS - 1:
-                raise
+            cause = error.__cause__ or error
+            if reason_of(cause) != "notFound" or attempt == ATTEMPTS - 1:
+                raise explained(f"Writing {key} to {_full(clients)}", cause, attempt + 1) from cause
         _create(clients)
         if attempt:
             pause(attempt)
@@ -144,7 +156,4 @@ def _create(clients: Clients) -> None:
     table.time_partitioning = TimePartitioning(
         field="put_at", expiration_ms=int(LIFE.total_seconds() * 1000)
     )
-    tried(
-        f"Creating {_full(clients)}",
-        lambda: clients.rest.create_table(table, exists_ok=True, retry=None, timeout=HTTP_SECONDS),
-    )
+    _bq_create.create_table(clients, table, f"Creating {_full(clients)}")

@@ -51,7 +51,7 @@ def commit_streams(clients: Clients, full: str, streams: Sequence[str]) -> None:
             ),
         )
         already = {e.entity for e in answer.stream_errors if e.code == done}
-        other = [e for e in answer.stream_errors if e.code != done]
+        other = [e for e in answer.stream_errors if e.code != done or e.entity not in left]
         if other:
             raise WarehouseError(
                 f"{doing} failed: {other[0].error_message}. Nothing was published.",

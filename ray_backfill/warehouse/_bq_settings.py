@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ray_backfill import redact
 from ray_backfill.errors import UsageError, WarehouseError
+from ray_backfill.warehouse._bq_errors import explained, tried
 
 if TYPE_CHECKING:
     from google.cloud.bigquery_storage_v1.services.big_query_read import BigQueryReadClient
@@ -68,9 +69,12 @@ class Address:
 
 def parse(uri: str) -> Address:
     """The address of a URL; raises `UsageError` for one that names no project, or more."""
-    parts = urlsplit(uri)
-    given = dict(parse_qsl(parts.query, keep_blank_values=True))
     usage = "Write it as bigquery://PROJECT[?location=US&staging=DATASET]."
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:
+        raise UsageError(f"'{redact.url(uri)}' names no project.", hint=usage) from error
+    given = dict(parse_qsl(parts.query, keep_blank_values=True))
     unknown = [name for name in given if name not in ("location", "staging")]
     if not _PROJECT.fullmatch(parts.netloc) or parts.path.strip("/") or unknown:
         what = f"does not know '{unknown[0]}'" if unknown else "names no project"
@@ -89,16 +93,24 @@ def local_settings(environment: Mapping[str, str] = os.environ) -> tuple[str, st
     rest, grpc = environment.get(REST, ""), environment.get(GRPC, "")
     if not rest and not grpc:
         return None
-    hosts = {REST: urlsplit(rest).hostname, GRPC: urlsplit(f"//{grpc}").hostname}
-    for name, host in hosts.items():
+    for name, server in ((REST, rest), (GRPC, f"//{grpc}")):
         given = environment.get(name, "")
-        if host not in _LOOPBACK or "@" in given:
+        if _host(server) not in _LOOPBACK or "@" in given:
             raise UsageError(
                 f"{name} must name a server on this machine, not '{redact.url(given)}'.",
                 hint=f"Set both {REST}=http://127.0.0.1:PORT and {GRPC}=127.0.0.1:PORT, or "
                 "neither, for BigQuery itself.",
             )
     return rest, grpc
+
+
+def _host(server: str) -> str | None:
+    """The host of a URL; None where it has none, or a port that is no number."""
+    try:
+        parts = urlsplit(server)
+        return parts.hostname if parts.port else None
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -124,14 +136,21 @@ def _make(address: Address, local: tuple[str, str] | None, pid: int, thread: int
     from google.cloud import bigquery
     from google.cloud.bigquery_storage_v1.services import big_query_read, big_query_write
 
+    doing = f"Preparing to talk to {address.uri}"
     credentials = _credentials(local is not None)
     options = {"api_endpoint": local[0]} if local else None
-    rest = bigquery.Client(
-        address.project, credentials=credentials, location=address.location, client_options=options
+    rest = tried(
+        doing,
+        lambda: bigquery.Client(
+            address.project,
+            credentials=credentials,
+            location=address.location,
+            client_options=options,
+        ),
     )
     if local is None:
-        reading = big_query_read.BigQueryReadClient(credentials=credentials)
-        writing = big_query_write.BigQueryWriteClient(credentials=credentials)
+        reading = tried(doing, lambda: big_query_read.BigQueryReadClient(credentials=credentials))
+        writing = tried(doing, lambda: big_query_write.BigQueryWriteClient(credentials=credentials))
     else:
         reader, writer = (module.transports for module in (big_query_read, big_query_write))
         channel = _channel(local[1])
@@ -147,18 +166,21 @@ def _make(address: Address, local: tuple[str, str] | None, pid: int, thread: int
 def _credentials(local: bool) -> Any:
     import google.auth
     from google.auth.credentials import AnonymousCredentials
-    from google.auth.exceptions import DefaultCredentialsError
+    from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 
     if local:
         return AnonymousCredentials()  # type: ignore[no-untyped-call]
     try:
         return google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])[0]
     except DefaultCredentialsError as error:
+        said = " ".join(str(error.args[0] if error.args else "").split()).partition(". ")[0]
         raise WarehouseError(
-            "There are no Google credentials on this machine.",
+            f"There are no Google credentials on this machine: {said.rstrip('.')}.",
             hint="Run `gcloud auth application-default login`, or run where a service account "
             "is attached.",
         ) from error
+    except (GoogleAuthError, OSError, ValueError) as error:
+        raise explained("Looking for Google credentials", error) from error
 
 
 def _channel(target: str) -> Any:

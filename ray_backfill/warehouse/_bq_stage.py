@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from ray_backfill.contract import Column, Kind, Table
 from ray_backfill.errors import DataError, WarehouseError
-from ray_backfill.warehouse import _bq_datasets, _bq_schema
+from ray_backfill.warehouse import _bq_create, _bq_datasets, _bq_schema
 from ray_backfill.warehouse._bq_errors import (
     ATTEMPTS,
     HTTP_SECONDS,
@@ -78,12 +78,7 @@ def create_staging(clients: Clients, table: Table, run_id: str) -> str:
     resource.clustering_fields = [TAG]
     resource.description = f"Rows of run {run_id} on their way to {table.name}."
     resource.expires = datetime.now(UTC) + LIFE
-    tried(
-        f"Creating {full}",
-        lambda: clients.rest.create_table(
-            resource, exists_ok=True, retry=None, timeout=HTTP_SECONDS
-        ),
-    )
+    _bq_create.create_table(clients, resource, f"Creating {full}")
     return full
 
 

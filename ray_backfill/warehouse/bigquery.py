@@ -19,6 +19,7 @@ from ray_backfill.warehouse import (
     _bq_cost,
     _bq_errors,
     _bq_estimate,
+    _bq_expiry,
     _bq_history,
     _bq_lease,
     _bq_load,
@@ -26,6 +27,7 @@ from ray_backfill.warehouse import (
     _bq_read,
     _bq_settings,
     _bq_stage,
+    _bq_temporary,
     _objects,
 )
 from ray_backfill.warehouse._bq_jobs import Tally
@@ -173,18 +175,11 @@ class BigQuery:
 
     def sweep(self, table: Table, *, ended_runs: Sequence[str], older_than: datetime) -> int:
         """Delete staging tables of ended runs; those that are left delete themselves."""
-        clients, house = self._clients, self._address.staging
+        clients, house = self._clients, f"{self._address.project}.{self._address.staging}"
         ended = {_bq_stage.staging_name(table.name, run_id) for run_id in ended_runs}
         listed = _bq_errors.tried(f"Listing {house}", lambda: _listed(clients, house))
         gone = [t for t in listed if t.table_id in ended and t.created and t.created < older_than]
-        for entry in gone:
-            _bq_errors.tried(
-                f"Deleting {entry.table_id}",
-                lambda entry=entry: clients.rest.delete_table(  # type: ignore[misc]
-                    entry, not_found_ok=True, retry=None
-                ),
-            )
-        return len(gone)
+        return sum(_bq_temporary.drop(clients, f"{house}.{t.table_id}") for t in gone)
 
     def history(self, table: str) -> list[Version]:
         """Newest first: the commits of this tool, each with its run, dates, job and bytes."""
@@ -212,6 +207,10 @@ class BigQuery:
         """What the jobs of this object were billed, according to themselves."""
         return _bq_cost.billed(self.tally.jobs, self.tally.billed, _bq_cost.prices())
 
+    def expiry_warnings(self, table: Table, days: Sequence[date]) -> list[str]:
+        """What BigQuery would delete by itself of these dates, once they are published."""
+        return _bq_expiry.warnings(self._clients, table.name, days)
+
     # -- leases ----------------------------------------------------------------------------
     def acquire_lease(self, table: Table, run_id: str, *, seconds: int, steal: bool) -> Lease:
         """See `Warehouse.acquire_lease`; creates an absent table, whose labels it needs."""
@@ -235,10 +234,7 @@ class BigQuery:
         clients = self._clients
         _bq_lease.release(clients, lease)
         full = self._address.house(_bq_stage.staging_name(lease.table, lease.run_id))
-        _bq_errors.tried(
-            f"Deleting {full}",
-            lambda: clients.rest.delete_table(full, not_found_ok=True, retry=None),
-        )
+        _bq_temporary.drop(clients, full)
 
     # -- small objects ---------------------------------------------------------------------
     def put_object(self, key: str, data: bytes) -> None:

@@ -69,7 +69,13 @@ def test_an_address_is_project_location_and_dataset(
 
 @pytest.mark.parametrize(
     "uri",
-    ["bigquery://", "bigquery://p/dataset", "bigquery://p?region=EU", "bigquery://p?staging=a-b"],
+    [
+        "bigquery://",
+        "bigquery://p/dataset",
+        "bigquery://p?region=EU",
+        "bigquery://p?staging=a-b",
+        "bigquery://[p",
+    ],
 )
 def test_an_address_that_cannot_be_meant_is_refused(uri: str) -> None:
     """Exit 2 with the form that is meant."""
@@ -85,6 +91,9 @@ def test_an_address_that_cannot_be_meant_is_refused(uri: str) -> None:
         ("http://127.0.0.1:1", ""),
         ("http://127.0.0.1.example.com:1", "127.0.0.1:2"),
         ("http://user@example.com:1", "localhost:2"),
+        ("http://127.0.0.1:many", "127.0.0.1:2"),
+        ("http://[::1", "127.0.0.1:2"),
+        ("http://127.0.0.1:1", "127.0.0.1"),
     ],
 )
 def test_only_this_machine_is_talked_to_without_credentials(rest: str, grpc: str) -> None:
@@ -407,7 +416,16 @@ def test_prices_are_overridden_in_one_place() -> None:
     """As JSON in the environment; nonsense is refused with what can be given."""
     given = _bq_cost.prices({_bq_cost.VARIABLE: '{"query_tib": 5}'})
     assert (given.query_tib, given.read_tib) == (5.0, _bq_cost.PRICES.read_tib)
-    for nonsense in ("5", '{"query": 5}', '{"query_tib": "much"}', "{"):
+    for nonsense in (
+        "5",
+        '{"query": 5}',
+        '{"query_tib": "much"}',
+        "{",
+        '{"query_tib": NaN}',
+        '{"read_tib": -1}',
+        '{"write_gib": Infinity}',
+        '{"query_tib": true, "read_tib": null}',
+    ):
         with pytest.raises(UsageError, match="query_tib"):
             _bq_cost.prices({_bq_cost.VARIABLE: nonsense})
 

@@ -15,7 +15,14 @@ import pytest
 
 from ray_backfill.engine.runs import RunOptions
 from ray_backfill.errors import LeaseHeldError, LeaseLostError, WarehouseError
-from ray_backfill.warehouse import _bq_publish, _bq_read, _bq_stage, open_warehouse
+from ray_backfill.warehouse import (
+    _bq_objects,
+    _bq_publish,
+    _bq_read,
+    _bq_settings,
+    _bq_stage,
+    open_warehouse,
+)
 from tests.bq import dying_job
 from tests.bq.conftest import REAL, Place
 from tests.bq.test_contract import lease_of, put, staged_rows
@@ -106,6 +113,41 @@ def test_a_refusal_of_the_read_api_is_not_repeated(bigquery: Place, emulator: Em
     with pytest.raises(WarehouseError, match="accessDenied"):
         bigquery.house.read(bigquery.sales, ["shop"])
     assert emulator.pending_faults()[0]["count"] == 8
+
+
+@pytest.mark.parametrize("code", ["FAILED_PRECONDITION", "OUT_OF_RANGE", "PERMISSION_DENIED"])
+def test_an_object_that_cannot_be_written_is_told_in_a_sentence(
+    bigquery: Place, emulator: Emulator, code: str
+) -> None:
+    """Whatever the default stream answers: the key and the table are named."""
+    bigquery.house.put_object("notes/a", b"one")
+    emulator.fail(rpc="AppendRows", code=code, stream="objects", count=9)
+    with pytest.raises(WarehouseError, match=r"Writing .*ray_backfill\.objects failed"):
+        bigquery.house.put_object("notes/a", b"two")
+
+
+def test_what_failed_and_arrived_is_not_added_to(bigquery: Place, emulator: Emulator) -> None:
+    """An object's end that came although its sending failed does not stay under the next one."""
+    house = bigquery.house
+    house.put_object("notes/a", b"one\n")
+    emulator.fail(rpc="AppendRows", code="UNAVAILABLE", after=True, stream="objects", count=7)
+    with pytest.raises(WarehouseError, match="UNAVAILABLE"):
+        house.put_object("notes/a", b"one\ntwo, and longer\n")
+    assert struck(emulator)
+    house.put_object("notes/a", b"one\n2\n")
+    house.put_object("notes/a", b"one\n2\n3\n")
+    assert bigquery.again().house.get_object("notes/a") == b"one\n2\n3\n"
+
+
+@pytest.mark.parametrize("ends", [(b"two\n", b"two\n3\n"), (b"two\n3\n", b"two\n")])
+def test_of_two_parts_with_one_start_the_longest_counts(
+    bigquery: Place, ends: tuple[bytes, bytes]
+) -> None:
+    """Whichever came last: a journal does not lose its end."""
+    clients = _bq_settings.clients(_bq_settings.parse(bigquery.house.uri))
+    for start, data in ((0, b"one\n"), *((4, b"one\n" + end) for end in ends), (10, b"x" * 11)):
+        _bq_objects._send(clients, "notes/a", "1", start, data)
+    assert bigquery.house.get_object("notes/a") == b"one\ntwo\n3\nx"
 
 
 # -- jobs ----------------------------------------------------------------------------------------

@@ -1,7 +1,11 @@
-"""The table resource keeps what it is given, and is changed under its etag."""
+"""The table resource keeps what it is given, inherits the defaults of its dataset when it is
+created, and is changed under its etag.
+"""
 
 from __future__ import annotations
 
+import json
+import time
 from typing import Any
 
 from bqemulator.api.routes import tables
@@ -35,6 +39,23 @@ def _to_rest(real: Any) -> Any:
         return real(meta) | kept
 
     return render
+
+
+def with_defaults(ctx: Any, name: tuple[str, str], body: bytes) -> bytes:
+    """What is sent to create a table, with the expiry of its dataset where it states none."""
+    dataset = ctx.catalog.get_dataset(*name)
+    sent = json.loads(body)
+    if dataset is None or "view" in sent:
+        return body
+    by, partition = sent.get("timePartitioning"), dataset.default_partition_expiration_ms
+    table = dataset.default_table_expiration_ms
+    if by and partition is not None:
+        # One of the two defaults alone applies to a partitioned table. A null is no statement.
+        by["expirationMs"] = by.get("expirationMs") or str(partition)
+    elif table is not None:
+        inherited = str(int(time.time() * 1000) + int(table))
+        sent["expirationTime"] = sent.get("expirationTime") or inherited
+    return json.dumps(sent).encode()
 
 
 def add_columns(ctx: Any, name: tuple[str, str, str], fields: list[dict[str, Any]]) -> None:

@@ -19,13 +19,14 @@ import re
 from typing import Any
 
 from bqemulator import server
-from emulator_fixes.tables import add_columns
+from emulator_fixes.tables import add_columns, with_defaults
 
 FAULTS: list[dict[str, Any]] = []
 REQUESTS: list[dict[str, str]] = []
 
 _JOBS = re.compile(r"(?:/upload)?/bigquery/v2/projects/([^/]+)/jobs")
 _QUERIES = re.compile(r"/bigquery/v2/projects/([^/]+)/queries")
+_TABLES = re.compile(r"/bigquery/v2/projects/([^/]+)/datasets/([^/]+)/tables")
 _TABLE = re.compile(r"/bigquery/v2/projects/([^/]+)/datasets/([^/]+)/tables/([^/$]+)")
 
 
@@ -90,6 +91,8 @@ class Front:
             await _fail(send, *refused)
             return
         _log(scope, body)
+        if scope["method"] == "POST" and (found := _TABLES.fullmatch(scope["path"])):
+            body = with_defaults(self.ctx, found.groups(), body)
         if fault:
             await self.app(scope, _replay(body), _nowhere)
             await _fail(send, fault["status"], fault.get("reason", "backendError"))
