@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ray_backfill.job import Job
-from ray_backfill.planner import Plan
+from ray_backfill.plan import Plan
 from ray_backfill.warehouse import Warehouse
 
 __all__ = ["expiry_warnings"]
