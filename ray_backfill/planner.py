@@ -39,6 +39,7 @@ class Stamp:
     """What the output says of one of its dates.
 
     `mixed`: its rows do not agree. `unreadable`: why its rows cannot be read, where they cannot.
+    `empty`: why it is right that it has no rows, where a run published it so.
     """
 
     fingerprint: str
@@ -48,13 +49,15 @@ class Stamp:
     computed_at: datetime | None = None
     mixed: bool = False
     unreadable: str = ""
+    empty: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """The outcome of the last attempt at a date, where it was not published.
 
-    `kind` is `data` (the input must change), `code`, or `infrastructure`.
+    `kind` is `data` (the input must change), `code`, or `infrastructure`. `judged_by`: the
+    version of the gates, and what the calendar told them of the date.
     """
 
     outcome: str
@@ -63,6 +66,7 @@ class Attempt:
     fingerprint: str = ""
     code_version: str = ""
     job_options: str = ""
+    judged_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ class Facts:
     code_version: str
     job_options: str
     sizing: Sizing = field(default_factory=Sizing)
+    rules: str = ""
+    """Version of what decides what is published: the gates, beside the code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,8 @@ class Decision:
 
     `action` is `compute`, `remove` (its rows belong to nothing any more) or None.
     `code_alone`: stale, and by nothing but the code. `known_bad`: the last attempt failed for
-    exactly these inputs and this code, so that trying again is useless.
+    exactly these inputs, this code and these gates, so that trying again is useless. `empty`: why
+    it is complete without rows.
     """
 
     day: date
@@ -99,6 +106,7 @@ class Decision:
     known_bad: bool = False
     attempt: Attempt | None = None
     notes: tuple[str, ...] = ()
+    empty: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,6 +124,7 @@ class Plan:
     """How the last attempt ended at every date of the table that it did not publish."""
     too_large: Mapping[date, str] = field(default_factory=dict)
     """Dates that are due and were left out: alone they need more memory than a worker has."""
+    rules: str = ""
 
     @property
     def removals(self) -> tuple[date, ...]:
@@ -147,6 +156,7 @@ def _decide(facts: Facts, day: date) -> Decision:
         and attempt.kind == "data"
         and (attempt.fingerprint, attempt.code_version, attempt.job_options)
         == (fingerprint, facts.code_version, facts.job_options)
+        and attempt.judged_by == entry.judged_by(facts.rules)
     )
     return Decision(
         day=day,
@@ -163,12 +173,14 @@ def _decide(facts: Facts, day: date) -> Decision:
         known_bad=known_bad,
         attempt=attempt,
         notes=entry.notes,
+        empty=stamp.empty if stamp and state == DateState.COMPLETE else "",
     )
 
 
 def _not_due(entry: Day, stamp: Stamp | None, season: str) -> Decision:
     assert entry.state is not None
-    if stamp is not None and entry.state in (DateState.NO_GAMES, DateState.BY_DESIGN):
+    off = entry.state in (DateState.NO_GAMES, DateState.BY_DESIGN)
+    if stamp is not None and not stamp.empty and off:
         return Decision(
             day=entry.day,
             state=DateState.STALE,
@@ -199,8 +211,10 @@ def _compare(
     if stamp.mixed:
         reasons.append("its rows carry different stamps")
     if not reasons:
-        return DateState.COMPLETE, "up to date", (), False
-    code_alone = len(reasons) == 1 and stamp.code_version != facts.code_version
+        complete = f"empty: {stamp.empty}" if stamp.empty else "up to date"
+        return DateState.COMPLETE, complete, (), False
+    by_code = len(reasons) == 1 and stamp.code_version != facts.code_version
+    code_alone = by_code and not stamp.empty  # it has no rows to be stamped anew
     return DateState.STALE, "; ".join(reasons), views, code_alone
 
 
@@ -298,6 +312,7 @@ def make_plan(
         seasons=seasons,
         attempts=facts.attempts,
         too_large=dict(sorted(too_large.items())),
+        rules=facts.rules,
     )
 
 

@@ -14,10 +14,12 @@ from typing import Any, cast
 
 import polars as pl
 
+from ray_backfill import loaded_code
 from ray_backfill.calendar import DateRange, Season, hull
-from ray_backfill.code_version import code_version, source_version
+from ray_backfill.code_version import source_version
 from ray_backfill.digest import text_digest
 from ray_backfill.engine.cache import Cache
+from ray_backfill.engine.empty_dates import with_empty_dates
 from ray_backfill.engine.journal import last_attempts
 from ray_backfill.engine.reading import read_frame
 from ray_backfill.engine.report import past_memory_factor
@@ -27,6 +29,7 @@ from ray_backfill.job import Calendar, Context, DateState, Frames, Input, Job, V
 from ray_backfill.options import from_json, to_json
 from ray_backfill.planner import Facts, Stamp
 from ray_backfill.sizing import FACTOR, sizing_of
+from ray_backfill.user_code import called
 from ray_backfill.warehouse import Warehouse
 from ray_backfill.warehouse.protocol import Partition
 
@@ -55,11 +58,12 @@ def survey(
     """
     stamps = _stamps(warehouse, job)
     chosen = options(_remembered(job, stamps)) if options else _remembered(job, stamps)
-    version = code_version(job.modules)
+    version = loaded_code.code_of(job)
     held = _held(warehouse, job)
     tokens = {name: {p.day: p.token for p in parts} for name, parts in held.items()}
     cache = Cache.load(warehouse, job.name, f"{_source(job)}/{to_json(chosen)}")
     calendar = _calendar(warehouse, job, tokens, chosen, cache)
+    stamps = with_empty_dates(warehouse, job, calendar, stamps)
     attempts = last_attempts(warehouse, job.output.name)
     known = stamps.keys() | {day for day, attempt in attempts.items() if attempt.kind == "data"}
     prints: dict[date, str] = {}
@@ -82,6 +86,7 @@ def survey(
             # Never less: what wide spans needed says little of a date that is nearly all look-back.
             max(FACTOR, past_memory_factor(warehouse, job.output.name) or 0),
         ),
+        rules=loaded_code.rules_of(job),
     )
 
 
@@ -114,7 +119,7 @@ def _calendar(
             name: read_frame(warehouse, replace(job.input(name), required=False), columns, None)
             for name, columns in job.calendar_inputs.items()
         }
-        calendar = job.calendar(frames, options)
+        calendar = called(f"The calendar of {job.name}", job.calendar, frames, options)
         cache.put_calendar(token, calendar)
     absent = [i.table.name for i in job.inputs if i.required and not tokens[i.name]]
     return _blocked(warehouse, calendar, absent) if absent else calendar
