@@ -212,7 +212,7 @@ class Driver:
                 return
             seconds["commit"] = time.perf_counter() - began
             self._left[task.name] -= set(done.dates)
-            self._record.published(handover)
+            self._record.published(handover, done.dates)
             self._keep_empty(handover)
         self._record.learn(handover, seconds)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Any
 
@@ -86,10 +86,10 @@ class Record:
             self._show({"event": "queue", "at": time.time(), **queue})
 
     # -- outcomes --------------------------------------------------------------------------
-    def published(self, handover: Handover) -> None:
-        """The dates of a handover are in the table, or empty in it."""
-        rows = {str(s.day): s.rows for s in handover.staged}
-        empty = {str(day): why for day, why in handover.empty.items()}
+    def published(self, handover: Handover, dates: Collection[date]) -> None:
+        """These dates of a handover are in the table, or empty in it."""
+        rows = {str(s.day): s.rows for s in handover.staged if s.day in dates}
+        empty = {str(day): why for day, why in handover.empty.items() if day in dates}
         event = {"event": "published", "days": rows | dict.fromkeys(empty, 0)}
         self.emit({**event, "span": handover.task.span, **({"empty": empty} if empty else {})})
         self.report.empty |= empty
