@@ -70,7 +70,7 @@ def coverage_of(
     usual = round(rows.height / len(present)) if present else 0
     absent: dict[str, int] = {}
     for d in decisions:
-        if d.day not in present and (d.state in _DUE or d.state == DateState.BLOCKED):
+        if d.day not in present and _due(d):
             key = period_of(d.day, by)
             absent[key] = absent.get(key, 0) + (d.expected_rows or usual or 1)
     label = pl.col(partition).dt.strftime("%Y-%m" if by == "month" else "%Y-%m-%d")
@@ -86,6 +86,11 @@ def coverage_of(
         for period in sorted(frames.keys() | absent.keys())
         for column in columns
     ]
+
+
+def _due(decision: Decision) -> bool:
+    """Whether rows are to be expected: not of a date that a run published as rightly empty."""
+    return decision.state in (*_DUE, DateState.BLOCKED) and not decision.empty
 
 
 def _one(period: str, column: str, values: pl.Series, absent: int) -> ColumnCoverage:
@@ -127,12 +132,12 @@ def dates_of(decisions: Sequence[Decision], present: set[date], by: str) -> list
 
 
 def _dates(period: str, members: Sequence[Decision], present: set[date]) -> DateCoverage:
-    due = [d for d in members if d.state in _DUE or d.state == DateState.BLOCKED]
+    due = [d for d in members if _due(d)]
     return DateCoverage(
         period=period,
         due=len(due),
         with_rows=sum(d.day in present for d in due),
         holes={d.day: f"{d.state.value}: {d.reason}" for d in due if d.day not in present},
-        empty_by_design=sum(d.state == DateState.BY_DESIGN for d in members),
+        empty_by_design=sum(d.state == DateState.BY_DESIGN or bool(d.empty) for d in members),
         off_days=sum(d.state == DateState.NO_GAMES for d in members),
     )

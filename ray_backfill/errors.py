@@ -7,8 +7,10 @@ from __future__ import annotations
 
 __all__ = [
     "BackfillError",
+    "CodeDiffersError",
     "ContractError",
     "DataError",
+    "JobCodeError",
     "LeaseHeldError",
     "LeaseLostError",
     "RefusedError",
@@ -45,12 +47,22 @@ class RefusedError(BackfillError):
     exit_code = 3
 
 
+class CodeDiffersError(RefusedError):
+    """A process has other code of the job than the run was planned with: it ends the run."""
+
+
 class LeaseHeldError(RefusedError):
     """Another live run holds the output table."""
 
 
 class LeaseLostError(BackfillError):
     """This run's lease was stolen or expired; it must not publish any more."""
+
+    exit_code = 3
+
+
+class JobCodeError(BackfillError):
+    """Stands for whatever a function of a job raised that says nothing of its input."""
 
     exit_code = 3
 

@@ -12,7 +12,9 @@ import polars as pl
 
 from ray_backfill.calendar import DateRange, Season
 from ray_backfill.digest import NOTHING, Running, partition_digests
+from ray_backfill.errors import JobCodeError
 from ray_backfill.job import Context, Frames, Job, View
+from ray_backfill.user_code import called
 
 __all__ = ["Digests", "changed_views", "fingerprints", "view_digests"]
 
@@ -27,15 +29,28 @@ def view_digests(
 
     `days`: only of the dates that lie in their windows; a late date of a season has all of the
     season in its frames, and most views look at the date alone.
+    Raises `JobCodeError` for a view that raises, or gives no frame with its dates.
     """
     if view.window.kind == "always":
-        return partition_digests(view.rows(frames, context), None)
+        return partition_digests(_rows(job, view, frames, context), None)
     partition = cast(str, job.output.partition)
     wanted = view.window.extent(days, context.seasons) if days else None
-    rows = view.rows(frames, replace(context, wanted=wanted))
+    rows = _rows(job, view, frames, replace(context, wanted=wanted), partition)
     if wanted is not None:
         rows = rows.filter(pl.col(partition).is_between(wanted.start, wanted.end, closed="left"))
     return partition_digests(rows, partition)
+
+
+def _rows(
+    job: Job, view: View, frames: Frames, context: Context, partition: str | None = None
+) -> pl.DataFrame:
+    what = f"The view {view.name} of {job.name}"
+    rows = called(what, view.rows, frames, context)
+    if not isinstance(rows, pl.DataFrame):
+        raise JobCodeError(f"{what} gave a {type(rows).__name__} where a DataFrame was expected")
+    if partition is not None and partition not in rows.columns:
+        raise JobCodeError(f"{what} gave rows without the column {partition}")
+    return rows
 
 
 def fingerprints(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from datetime import date
 
 import polars as pl
 
 from ray_backfill.contract import Table
-from ray_backfill.errors import ContractError
+from ray_backfill.errors import ContractError, JobCodeError
 from ray_backfill.job import Day, Job
+from ray_backfill.user_code import called
 
 __all__ = ["check_schema", "quarantine"]
 
@@ -36,20 +37,26 @@ def check_schema(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
     return rows.select(list(want))
 
 
-def quarantine(job: Job, rows: pl.DataFrame, days: Mapping[date, Day]) -> dict[date, str]:
+def quarantine(
+    job: Job, rows: pl.DataFrame, days: Mapping[date, Day], empty: Container[date] = ()
+) -> dict[date, str]:
     """The days whose rows must not be published, each with the reason.
 
     `rows` fit the schema of the job's output. Checked in order: a due date has rows, no null
-    in a non-nullable column, the key is unique, then each gate.
+    in a non-nullable column, the key is unique, then each gate. A date that the job says is
+    rightly `empty` has nothing to be looked at.
+    Raises `JobCodeError` for a gate that raises, or gives anything but a sentence or None.
     """
     partition = job.output.partition
     assert partition is not None
     by_day = {key[0]: frame for key, frame in rows.partition_by(partition, as_dict=True).items()}
-    empty = job.output.empty()
+    nothing = job.output.empty()
     # The contract is looked at once for all rows, and date by date only where it is broken.
     suspect = _broken_contract(job, rows) is not None
     found = {
-        day: _first_problem(job, by_day.get(day, empty), days[day], suspect=suspect) for day in days
+        day: _first_problem(job, by_day.get(day, nothing), days[day], suspect=suspect)
+        for day in days
+        if day not in empty
     }
     return {day: reason for day, reason in found.items() if reason is not None}
 
@@ -74,7 +81,19 @@ def _first_problem(job: Job, rows: pl.DataFrame, day: Day, *, suspect: bool) -> 
     if broken is not None:
         return broken
     for gate in job.gates:
-        reason = gate(rows, day)
+        reason = _verdict(gate, rows, day)
         if reason is not None:
             return reason
     return None
+
+
+def _verdict(
+    gate: Callable[[pl.DataFrame, Day], str | None], rows: pl.DataFrame, day: Day
+) -> str | None:
+    name = getattr(gate, "__name__", type(gate).__name__)
+    reason = called(f"The gate {name}", gate, rows, day)
+    if reason is not None and not isinstance(reason, str):
+        raise JobCodeError(
+            f"The gate {name} gave a {type(reason).__name__} where a sentence or None was expected"
+        )
+    return reason

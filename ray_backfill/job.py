@@ -7,12 +7,14 @@ publishes it. No function of a job reads a clock, a file or a random number.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from ray_backfill import loaded_code
 from ray_backfill.calendar import DateRange, Season, Window, season_of
 from ray_backfill.contract import STAMP, Table
 
@@ -102,6 +104,11 @@ class Day:
     expected_rows: int = 0
     notes: tuple[str, ...] = ()
 
+    def judged_by(self, rules: str) -> str:
+        """What decides whether it is published: the gates' version, and what they are told."""
+        told = repr((self.expected_rows, self.notes)).encode()
+        return f"{rules}/{hashlib.blake2b(told, digest_size=4).hexdigest()}"
+
 
 @dataclass(frozen=True)
 class Calendar:
@@ -132,13 +139,16 @@ class Unmatched:
 class Computed:
     """What `compute` gives back: content rows (without the stamp), and what it has to say.
 
-    `rows`: the output's content columns, in any row order. `quarantined`: date -> the sentence
-    that says why its rows must not be published; its rows are then ignored.
+    `rows`: the output's content columns, in any row order, of the dates that were asked for and
+    of no other. `quarantined`: date -> the sentence that says why its rows must not be published;
+    its rows are then ignored. `empty`: date -> why it is right that it has no rows; it is then
+    published without any. A date without rows that is in neither is quarantined.
     """
 
     rows: pl.DataFrame
     quarantined: Mapping[date, str] = field(default_factory=dict)
     unmatched: tuple[Unmatched, ...] = ()
+    empty: Mapping[date, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -193,6 +203,7 @@ class Job:
         from ray_backfill.checks import check_job
 
         check_job(self)
+        loaded_code.taken(self)
 
     @property
     def table(self) -> Table:

@@ -74,7 +74,7 @@ def _by_form(text: str) -> str:
 
 
 class CleanedError(Exception):
-    """Stands for an error whose text held a secret; `kind` is the name of the error's type."""
+    """Stands for an error that must not be handed on; `kind` is the name of its type."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(kind, text)
@@ -85,12 +85,15 @@ class CleanedError(Exception):
         return self.text
 
 
-def cleaned(error: Exception) -> Exception:
+def cleaned(error: BaseException) -> Exception:
     """The error itself, or where it or what it came from holds a secret one without it.
 
     A worker hands its errors to Ray, which writes them with their whole history to its logs.
     What the error means to the driver (our own kinds, `OSError`, `MemoryError`) stays as it was.
+    What is no `Exception`, as a panic of a library, never is handed on as itself.
     """
+    if not isinstance(error, Exception):
+        return CleanedError(type(error).__name__, redacted(str(error)))
     told = "".join(traceback.format_exception(error))
     if redacted(told) == told:
         return error

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from ray_backfill import names
-from ray_backfill.errors import UsageError
+from ray_backfill.errors import BackfillError, JobCodeError, UsageError
+from ray_backfill.user_code import called
 
 if TYPE_CHECKING:
     from ray_backfill.contract import Table
@@ -61,7 +62,7 @@ def load_job(spec: str) -> Job:
                 hint=f"Known jobs: {', '.join(job_names()) or 'none'}; "
                 "or give one as package.module:ATTRIBUTE.",
             )
-        found = match[0].load()
+        found = _loaded(spec, match[0].load)
     if not isinstance(found, Job):
         raise UsageError(f"'{spec}' is a {type(found).__name__}, not a ray_backfill.job.Job.")
     return found
@@ -72,12 +73,23 @@ def _import(spec: str) -> object:
     if "" not in sys.path and os.getcwd() not in sys.path:  # noqa: PTH109 - sys.path holds text
         # As `python -m` does: a job in the folder where the command is given needs no packaging.
         sys.path.insert(0, os.getcwd())  # noqa: PTH109
+    return _loaded(spec, lambda: getattr(import_module(module), attribute))
+
+
+def _loaded(spec: str, load: Callable[[], object]) -> object:
+    """What an import gives; raises `UsageError` for whatever it raises, naming the job."""
     try:
-        return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+        return called("", load)
+    except JobCodeError as error:
+        cause = error.__cause__
+        if isinstance(cause, BackfillError):
+            raise cause from None  # what the job's definition says itself
+        absent = isinstance(cause, ImportError | AttributeError)
         raise UsageError(
-            f"The job '{spec}' cannot be imported: {error}.",
-            hint="Check the spelling, and that its folder is on PYTHONPATH.",
+            f"The job '{spec}' cannot be imported: {cause if absent else error}.",
+            hint="Check the spelling, and that its folder is on PYTHONPATH."
+            if absent
+            else "Importing its module must neither fail nor end the program.",
         ) from error
 
 

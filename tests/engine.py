@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import polars as pl
+import pytest
 
 from ray_backfill.contract import STAMP
 from ray_backfill.engine.driver import Driver, Switch
@@ -48,6 +49,11 @@ def ran(
     """The report of a run of what `planned` gives."""
     plan = planned(house, options, selection, how.job, how.workers)
     return execute(house, load_job(how.job), plan, how, Switch(), _unwatched)
+
+
+def newer_code(monkeypatch: pytest.MonkeyPatch, version: str = "newer") -> None:
+    """Every job of this process has this code version from now on."""
+    monkeypatch.setattr("ray_backfill.loaded_code.code_of", lambda job: version)
 
 
 def on_ray(address: str, workers: int = 2, **changes: Any) -> RunOptions:

@@ -29,7 +29,17 @@ from ray_backfill.job import DateState, Input
 from ray_backfill.plan import Selection
 from ray_backfill.warehouse import Warehouse, open_warehouse
 from tests.conftest import DAYS, sales
-from tests.engine import INLINE, ROLLING, break_file, content, on_ray, output, planned, ran
+from tests.engine import (
+    INLINE,
+    ROLLING,
+    break_file,
+    content,
+    newer_code,
+    on_ray,
+    output,
+    planned,
+    ran,
+)
 from tests.rolling_job import MEANS, SALES
 
 
@@ -173,7 +183,7 @@ def test_one_poisoned_date_stands_alone(lake: Warehouse) -> None:
 
 
 def test_an_error_of_every_date_does_not_become_a_storm(lake: Warehouse) -> None:
-    """After several single dates failed in one way, the rest is not tried one by one."""
+    """Each date fails alone, and after several did in one way the rest is not halved any more."""
     report = ran(lake, ["raise_on=all"])
     assert report.exit_code == 1
     assert len(report.failed) == len(DAYS)
@@ -282,7 +292,7 @@ def test_verify_stamps_equal_dates_anew(lake: Warehouse, monkeypatch: pytest.Mon
     """Stale by code alone, and a sample computes to what is there: re-stamped, not computed."""
     first = ran(lake)
     before = content(lake)
-    monkeypatch.setattr("ray_backfill.engine.survey.code_version", lambda modules: "newer")
+    newer_code(monkeypatch)
     assert len(planned(lake).selected) == len(DAYS)
     report = ran(lake, how=replace(INLINE, verify=3))
     assert len(report.restamped) == len(DAYS)
@@ -298,7 +308,7 @@ def test_verify_computes_when_the_sample_differs(
 ) -> None:
     """New code that gives other values is run on every date."""
     ran(lake)
-    monkeypatch.setattr("ray_backfill.engine.survey.code_version", lambda modules: "newer")
+    newer_code(monkeypatch)
     from tests import rolling_job
 
     real = rolling_job._one
@@ -319,7 +329,7 @@ def test_verify_of_code_that_raises_names_the_date(
 ) -> None:
     """An error in the sample means that all are computed, and the bad date is found as ever."""
     ran(lake)
-    monkeypatch.setattr("ray_backfill.engine.survey.code_version", lambda modules: "newer")
+    newer_code(monkeypatch)
     from tests import rolling_job
 
     real = rolling_job._one

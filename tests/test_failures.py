@@ -10,7 +10,7 @@ import ray.exceptions as of_ray  # noqa: TID253 - its real errors
 from ray_backfill.calendar import Season
 from ray_backfill.engine.failures import remedy, was_lost
 from ray_backfill.engine.queue import TaskQueue
-from ray_backfill.engine.task import Task, halves
+from ray_backfill.engine.task import Task, halves, singles
 from ray_backfill.errors import ContractError, WarehouseError
 from ray_backfill.job import Day
 
@@ -41,29 +41,33 @@ def test_only_infrastructure_is_tried_again_and_not_for_ever(
 ) -> None:
     """A lost machine oftener than a worker that died by itself; data and code never."""
     lost = was_lost(error)
-    cures = [remedy(error, n, lost * (n - 1), 1, hopeless=False) for n in range(1, 12)]
+    cures = [remedy(error, n, lost * (n - 1), 1) for n in range(1, 12)]
     assert {found for found, _ in cures} == {kind}
     assert [cure for _, cure in cures] == ["again"] * (tries - 1) + ["give up"] * (12 - tries)
 
 
 def test_lost_machines_do_not_use_up_the_tries_of_other_failures() -> None:
     """After five preemptions a store that does not answer is tried as if it were the first time."""
-    assert remedy(WarehouseError("503"), 6, 5, 1, hopeless=False)[1] == "again"
-    assert remedy(WarehouseError("503"), 8, 5, 1, hopeless=False)[1] == "give up"
-    assert remedy(of_ray.NodeDiedError("spot"), 3, 0, 1, hopeless=False)[1] == "again"
+    assert remedy(WarehouseError("503"), 6, 5, 1)[1] == "again"
+    assert remedy(WarehouseError("503"), 8, 5, 1)[1] == "give up"
+    assert remedy(of_ray.NodeDiedError("spot"), 3, 0, 1)[1] == "again"
 
 
 @pytest.mark.parametrize("error", [MemoryError(), of_ray.OutOfMemoryError("")])
 def test_what_ran_out_of_memory_is_halved_at_once(error: Exception) -> None:
     """The same again would run out again; a single date is tried like other infrastructure."""
-    assert remedy(error, 1, 0, 2, hopeless=False) == ("infrastructure", "split in halves")
-    assert remedy(error, 1, 0, 1, hopeless=False) == ("infrastructure", "again")
+    assert remedy(error, 1, 0, 2) == ("infrastructure", "split in halves")
+    assert remedy(error, 1, 0, 1) == ("infrastructure", "again")
 
 
-def test_a_failure_of_every_date_is_not_split_to_the_last() -> None:
-    """Where enough single dates have failed in the same way, the rest is given up together."""
-    assert remedy(ValueError(), 1, 0, 9, hopeless=False) == ("code", "split in halves")
-    assert remedy(ValueError(), 1, 0, 9, hopeless=True) == ("code", "give up")
+@pytest.mark.parametrize("error", [ValueError(), ContractError("two rows"), WarehouseError("403")])
+@pytest.mark.parametrize("alike", [0, 7, 8, 1000])
+def test_only_a_date_that_failed_alone_is_given_up(error: Exception, alike: int) -> None:
+    """However many failed in the same way: these only say how to split."""
+    for dates in (2, 9, 300):
+        cure = remedy(error, 3, 0, dates, alike)[1]
+        assert cure == ("split into dates" if alike >= 8 else "split in halves")
+    assert remedy(error, 3, 0, 1, alike)[1] == "give up"
 
 
 @pytest.mark.parametrize("dates", [2, 3, 8])
@@ -75,6 +79,15 @@ def test_halves_hold_each_date_once(dates: int) -> None:
     assert abs(len(first.days) - len(second.days)) <= 1
     assert first.span.startswith("2025-01-01")
     assert (first.data_bytes, second.data_bytes) == (0, 0)
+
+
+def test_single_dates_hold_each_date_once() -> None:
+    """In order, each named by its date."""
+    whole = task(3)
+    parts = singles(whole)
+    assert tuple(day for part in parts for day in part.days) == whole.days
+    assert [part.span for part in parts] == ["2025-01-01", "2025-01-02", "2025-01-03"]
+    assert {part.data_bytes for part in parts} == {0}
 
 
 def test_a_task_that_failed_comes_back_after_its_delay_and_a_half_before_all() -> None:

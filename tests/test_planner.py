@@ -46,6 +46,7 @@ def facts(
         attempts={DAY: attempt} if attempt else {},
         code_version="c1",
         job_options="{}",
+        rules="r1",
     )
 
 
@@ -103,7 +104,8 @@ def test_rows_of_a_blocked_date_are_left_alone(state: DateState) -> None:
     assert pick([found], ("all",)) == []
 
 
-BAD = Attempt("quarantined", "data", "two rows disagree", "lines=a;box=b", "c1", "{}")
+JUDGED_BY = Day(DAY, None, expected_rows=300).judged_by("r1")
+BAD = Attempt("quarantined", "data", "two rows disagree", "lines=a;box=b", "c1", "{}", JUDGED_BY)
 
 
 def test_a_data_failure_is_not_tried_again_on_the_same_inputs() -> None:
@@ -122,12 +124,15 @@ def test_a_data_failure_is_not_tried_again_on_the_same_inputs() -> None:
         replace(BAD, fingerprint="lines=z;box=b"),
         replace(BAD, code_version="c0"),
         replace(BAD, job_options='{"x":1}'),
+        replace(BAD, judged_by=Day(DAY, None, expected_rows=300).judged_by("r0")),
+        replace(BAD, judged_by=Day(DAY, None, expected_rows=299).judged_by("r1")),
+        replace(BAD, judged_by=Day(DAY, None, "", 300, ("a note",)).judged_by("r1")),
         replace(BAD, kind="code"),
         replace(BAD, kind="infrastructure"),
     ],
 )
 def test_any_other_failure_is_tried_again(attempt: Attempt) -> None:
-    """New inputs, new code, or a failure that was not the data's: planned as usual."""
+    """New inputs, code, gates or notes for them, or a failure not of the data: as usual."""
     (found,) = decide(facts(attempt=attempt), [DAY])
     assert not found.known_bad
     assert pick([found], ("missing",)) == [found]

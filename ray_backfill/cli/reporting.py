@@ -22,6 +22,7 @@ def print_report(report: Report) -> None:
         ["", ""],
         [
             ("published", f"{len(report.published):,} dates, {report.rows:,} rows"),
+            *_some("published empty", report.empty),
             *_some("removed", report.removed),
             *_some("stamped anew", report.restamped),
             *_some("failed", report.failed),
@@ -79,6 +80,7 @@ def _print_problems(report: Report) -> None:
         "quarantined before": report.known_bad,
         "too large": report.too_large,
         "blocked": report.blocked,
+        "empty": report.empty,
         "note": {day: "; ".join(notes) for day, notes in report.notes.items()},
     }
     rows = [(kind, day, why) for kind, found in kinds.items() for day, why in found.items()]

@@ -9,11 +9,11 @@ from datetime import date
 from itertools import pairwise
 from typing import Any
 
-from ray_backfill.blame import own_code
 from ray_backfill.calendar import DateRange, Season, Window
 from ray_backfill.checks import covered, undecided_views, wider
 from ray_backfill.errors import RefusedError
 from ray_backfill.job import Calendar, DateState, Day, Frames, Job
+from ray_backfill.user_code import called
 
 __all__ = ["calendar_of"]
 
@@ -25,11 +25,10 @@ _NAMED = 3
 def calendar_of(job: Job, frames: Frames, options: Any, dates: DateRange) -> Calendar:
     """The job's calendar; due dates outside of `dates`, which no table can hold, are blocked.
 
-    Raises `RefusedError` where the job's function raises, gives no calendar, or one that
-    contradicts itself; all that is wrong with it is named at once.
+    Raises `JobCodeError` where the job's function raises, and `RefusedError` where it gives no
+    calendar, or one that contradicts itself; all that is wrong with it is named at once.
     """
-    with own_code(job, "calendar"):
-        found = job.calendar(frames, options)
+    found = called(f"The calendar of {job.name}", job.calendar, frames, options)
     if not isinstance(found, Calendar):
         raise _refused(job, [f"it is a {type(found).__name__}, not a ray_backfill.job.Calendar"])
     problems = [*_of_seasons(found.seasons), *_of_days(found.days)]

@@ -14,16 +14,18 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from ray_backfill.engine.empty_dates import keep_empty_dates
 from ray_backfill.engine.executor import Executor, Outcome
 from ray_backfill.engine.failures import describe, remedy, was_lost
-from ray_backfill.engine.journal import Journal, attempt_event, run_event
-from ray_backfill.engine.progress import WORKING, Progress
+from ray_backfill.engine.progress import WORKING
 from ray_backfill.engine.queue import TaskQueue
-from ray_backfill.engine.report import Report, new_report
-from ray_backfill.engine.task import Emit, Handover, Settings, Task, halves, tasks_of
-from ray_backfill.errors import BackfillError, LeaseLostError, WarehouseError
+from ray_backfill.engine.record import Record
+from ray_backfill.engine.report import Report
+from ray_backfill.engine.same_code import check_handover
+from ray_backfill.engine.task import Handover, Settings, Task, halves, singles, tasks_of
+from ray_backfill.errors import BackfillError, CodeDiffersError, LeaseLostError, WarehouseError
 from ray_backfill.job import Job
-from ray_backfill.plan import Attempt, Decision, Plan
+from ray_backfill.plan import Decision, Plan, Stamp
 from ray_backfill.warehouse import Warehouse
 from ray_backfill.warehouse.protocol import Lease
 
@@ -32,8 +34,6 @@ __all__ = ["Driver", "Switch"]
 _log = logging.getLogger(__name__)
 _LONGEST_BACKOFF = 60.0
 _WAITING = "waiting for workers"
-_SAME_FAILURES = 8
-"""Single dates of a span that fail in one way before the rest is taken to fail so too."""
 
 
 @dataclass
@@ -68,32 +68,22 @@ class Driver:
         self._settings = settings
         self._lease = lease
         self._switch = switch
-        self._journal = Journal(warehouse, settings.run_id)
         self._decisions = {d.day: d for d in plan.decisions}
         self._queue = TaskQueue()
         self._left: dict[str, set[date]] = {}
-        self._same: Counter[tuple[str, str]] = Counter()
-        self._unmatched: Counter[tuple[str, str, str]] = Counter()
-        self._executor: Executor | None = None
-        self._queue_shown: Mapping[str, int] = {}
+        self._alone: Counter[tuple[str, str]] = Counter()
+        """Season and message -> single dates that failed so."""
         self._unpublished: dict[str, WarehouseError] = {}
         self._stopping = False
-        self._header = run_event(plan, settings.run_id, job.output.name, settings.workers)
-        self.progress = Progress()
-        self.watchers: list[Emit] = []
-        """Shown every event, those of workers too; a watcher does not raise."""
-        self.report = new_report(
-            plan, settings.run_id, job.output.name, warehouse.uri, settings.workers
-        )
+        self._record = Record(warehouse, plan, settings, job.output.name)
+        self.progress = self._record.progress
+        self.report = self._record.report
+        self.watchers = self._record.watchers
 
     # -- the run ---------------------------------------------------------------------------
     def begin(self) -> None:
         """Write the run's first lines, and empty the dates that belong to nothing any more."""
-        self.emit(self._header)
-        # All of them: the next plan reads the newest journal alone, whatever its range was.
-        for day, attempt in self._plan.attempts.items():
-            self.emit({**attempt_event(day, attempt), "carried": True})
-        self._journal.flush()
+        self._record.begin()
         removals = self._plan.removals
         if removals:
             self._warehouse.publish(self._job.table, [], remove=removals, lease=self._lease())
@@ -110,17 +100,17 @@ class Driver:
             if not self._stopping:
                 self._submit(executor)
             for event in executor.stages():
-                self._take_in(event)
+                self._record.take_in(event)
             for outcome in executor.wait(self._queue.patience()):
                 self._take(outcome)
-            self._journal.keep_up()
+            self._record.keep_up()
         self.report.compute_seconds += time.monotonic() - began
 
     def finish(self, strict: bool) -> Report:
         """Settle the report and write the run's last line."""
-        self._sum_up()
+        self._record.sum_up(stopped=self._switch.off)
         self.report.settle(strict)
-        self._end()
+        self._record.end()
         return self.report
 
     def abort(self, exit_code: int, why: str) -> None:
@@ -128,48 +118,17 @@ class Driver:
         if self.progress.ended is not None:
             return
         self._tell()
-        self._sum_up()
+        self._record.sum_up(stopped=self._switch.off)
         self.report.exit_code, self.report.verdict = exit_code, why
-        self._end()
-
-    def _sum_up(self) -> None:
-        report, done = self.report, self.progress.published.keys() | self.progress.problems.keys()
-        report.cancelled = self._switch.off
-        report.not_started = [str(d.day) for d in self._plan.selected if str(d.day) not in done]
-        report.published = {d: n for d, n in self.progress.published.items() if n}
-        report.rows = sum(report.published.values())
-        report.seconds = time.time() - (self.progress.started or time.time())
-        report.count_unmatched(self._unmatched)
-
-    def _end(self) -> None:
-        report = self.report
-        self.emit({"event": "end", "exit_code": report.exit_code, "verdict": report.verdict})
-        try:
-            self._journal.flush()
-        except (BackfillError, OSError) as error:
-            _log.warning("The run's journal could not be written to its end: %s", describe(error))
+        self._record.end()
 
     def emit(self, event: Mapping[str, Any]) -> None:
         """Fold an event in, and write it where others see it."""
-        stamped = {"at": time.time(), **event}
-        self._take_in(stamped)
-        if self._executor is not None:
-            self._executor.observe(stamped)
-
-    def _take_in(self, event: Mapping[str, Any]) -> None:
-        self.progress.apply(event)
-        self._journal.add(event)
-        self._show(event)
-
-    def _show(self, event: Mapping[str, Any]) -> None:
-        for show in self.watchers:
-            show(event)
+        self._record.emit(event)
 
     def attach(self, executor: Executor | None) -> None:
         """Show events to an executor's watchers from now on, beginning with what the run is."""
-        self._executor = executor
-        if executor is not None:
-            executor.observe({"at": self.progress.started, **self._header})
+        self._record.attach(executor)
 
     def _heed(self) -> None:
         """Note what `cancel` asked for, and end at once where it says so."""
@@ -208,14 +167,7 @@ class Driver:
         phase = _WAITING if waits else WORKING if executor.running else self.progress.phase
         if phase != self.progress.phase:
             self.emit({"event": "phase", "phase": phase})
-        self._show_queue(executor.running, executor.slots)
-
-    def _show_queue(self, running: int, slots: int) -> None:
-        self.report.at_once = max(self.report.at_once, running)
-        queue = {"waiting": len(self._queue), "running": running, "slots": slots}
-        if queue != self._queue_shown:
-            self._queue_shown = queue
-            self._show({"event": "queue", "at": time.time(), **queue})
+        self._record.queue(len(self._queue), executor.running, executor.slots)
 
     # -- outcomes --------------------------------------------------------------------------
     def _take(self, outcome: Outcome) -> None:
@@ -238,15 +190,19 @@ class Driver:
 
     def _publish(self, handover: Handover) -> None:
         task, seconds = handover.task, dict(handover.seconds)
+        check_handover(handover)
         for day, why in handover.quarantined.items():
             fingerprint = handover.fingerprints.get(day, "")
-            self._give_up(task, day, "quarantined", "data", why, fingerprint)
+            self._record.given_up(task, day, "quarantined", "data", why, fingerprint)
             self._left[task.name].discard(day)
-        if handover.staged:
+        if handover.staged or handover.empty:
             began = time.perf_counter()
             try:
                 done = self._warehouse.publish(
-                    self._job.table, handover.staged, remove=[], lease=self._lease()
+                    self._job.table,
+                    handover.staged,
+                    remove=sorted(handover.empty),
+                    lease=self._lease(),
                 )
             except LeaseLostError:
                 raise
@@ -256,72 +212,66 @@ class Driver:
                 return
             seconds["commit"] = time.perf_counter() - began
             self._left[task.name] -= set(done.dates)
-            days = {str(s.day): s.rows for s in handover.staged}
-            self.emit({"event": "published", "days": days, "span": task.span})
-            if task.restamp:
-                self.report.restamped += sorted(days)
-        self._learn(handover, seconds)
+            self._record.published(handover, done.dates)
+            self._keep_empty(handover)
+        self._record.learn(handover, seconds)
 
-    def _learn(self, handover: Handover, seconds: Mapping[str, float]) -> None:
-        for stage, spent in seconds.items():
-            self.report.stages[stage] = self.report.stages.get(stage, 0.0) + spent
-        for u in handover.unmatched:
-            self._unmatched[(u.table, u.source, u.why)] += u.rows
-        self.report.learn_memory(handover.peak_bytes, handover.task.data_bytes)
-        self._show(
-            {
-                "event": "handover",
-                "at": time.time(),
-                "span": handover.task.span,
-                "attempt": handover.task.attempt,
-                "seconds": seconds,
-                "rows": sum(s.rows for s in handover.staged),
-                "bytes": sum(s.bytes for s in handover.staged),
-                "peak_bytes": handover.peak_bytes,
-            }
-        )
+    def _keep_empty(self, handover: Handover) -> None:
+        """Note what the empty dates were computed from; without it they are missing again."""
+        if not handover.empty:
+            return
+        task = handover.task
+        found = {
+            day: Stamp(
+                handover.fingerprints[day],
+                handover.code_version,
+                task.job_options,
+                rows=0,
+                computed_at=task.computed_at,
+                empty=why,
+            )
+            for day, why in handover.empty.items()
+        }
+        filled = {staged.day for staged in handover.staged}
+        try:
+            keep_empty_dates(self._warehouse, self._job.output.name, found, filled)
+        except (BackfillError, OSError) as error:
+            _log.warning(
+                "%s are published empty, and that could not be noted: the next run computes "
+                "them again. %s",
+                ", ".join(map(str, found)),
+                describe(error),
+            )
 
     # -- failures --------------------------------------------------------------------------
     def _recover(self, task: Task, error: BaseException) -> None:
-        """Try again, split in halves, or give a single date up; nothing once cancelled."""
+        """Try again, split, or give a single date up; nothing once cancelled.
+
+        A worker that has other code than this run ends it: no date is to blame.
+        """
+        if isinstance(error, CodeDiffersError):
+            raise error
         if self._switch.off:
             return
         message = describe(error)
-        hopeless = self._hopeless(task, message)
-        kind, cure = remedy(error, task.attempt, task.lost, len(task.days), hopeless)
+        alike = self._alone[(task.season.name, message)]
+        kind, cure = remedy(error, task.attempt, task.lost, len(task.days), alike)
         if cure != "give up":
-            self._retry(task, kind, cure, message)
+            self._record.retry(task, kind, cure, message)
         if cure == "again":
             delay = self._settings.backoff_seconds * 2 ** (task.attempt - 1)
             lost = task.lost + was_lost(error)
             again = replace(task, attempt=task.attempt + 1, lost=lost)
             self._add(again, delay=min(delay, _LONGEST_BACKOFF))
             return
-        if cure == "split in halves":
-            # First in the queue: down to a single date before anything else, so that an
-            # error of every date is known as such after few tries.
-            for half in reversed(halves(task)):
-                self._add(half, first=True)
+        if cure == "give up":
+            (day,) = task.dates
+            self._alone[(task.season.name, message)] += 1
+            fingerprint = self._decisions[day].fingerprint
+            self._record.given_up(task, day, "failed", kind, message, fingerprint)
         else:
-            for day in task.days:
-                self._same[(task.season.name, message)] += 1
-                fingerprint = self._decisions[day.day].fingerprint
-                self._give_up(task, day.day, "failed", kind, message, fingerprint)
+            # First in the queue: down to single dates before anything else, so that an error
+            # of every date is known as such after few tries.
+            for part in reversed(halves(task) if cure == "split in halves" else singles(task)):
+                self._add(part, first=True)
         self.emit({"event": "span_done", "span": task.span})
-
-    def _hopeless(self, task: Task, message: str) -> bool:
-        return self._same[(task.season.name, message)] >= _SAME_FAILURES
-
-    def _retry(self, task: Task, kind: str, action: str, message: str) -> None:
-        self.report.count_retry(task.span, task.attempt, kind, action, message)
-        self.emit({"event": "retry", **self.report.retries[-1]})
-
-    def _give_up(
-        self, task: Task, day: date, outcome: str, kind: str, message: str, fingerprint: str
-    ) -> None:
-        attempt = Attempt(
-            outcome, kind, message, fingerprint, self._plan.code_version, self._plan.job_options
-        )
-        into = self.report.quarantined if outcome == "quarantined" else self.report.failed
-        into[str(day)] = message
-        self.emit({**attempt_event(day, attempt), "span": task.span})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -88,6 +89,8 @@ class InlineExecutor:
 
     def wait(self, seconds: float) -> list[Outcome]:
         if not self._running:
+            # Nothing but the end of a back-off is to be waited for.
+            threading.Event().wait(seconds)
             return []
         from ray_backfill.observe.stream import at_span
 

@@ -10,13 +10,21 @@ from ray_backfill.redact import CleanedError, redacted
 __all__ = ["FailureKind", "Remedy", "describe", "ending", "kind_of", "remedy", "was_lost"]
 
 FailureKind = Literal["infrastructure", "data", "code"]
-Remedy = Literal["again", "split in halves", "give up"]
+Remedy = Literal["again", "split in halves", "split into dates", "give up"]
 
 _TRIES = 3
 _TRIES_OF_LOST = 8
+_ALIKE = 8
+"""Single dates that failed in one way before spans that fail so are split into dates at once."""
 
 _LOST = ("NodeDiedError", "LocalRayletDiedError", "ObjectLostError", "OwnerDiedError")
 """Ray's errors of a machine that went away. By name: Ray is not imported for a run without it."""
+
+_DIED = {
+    "WorkerCrashedError": "the worker's process ended by itself: it was killed (where memory ran "
+    "out, by the system), a library crashed, or code of the job ended it, as `os._exit` does"
+}
+"""What Ray's errors mean here, where they only say which of its logs to read."""
 
 
 def kind_of(error: BaseException) -> FailureKind:
@@ -33,20 +41,24 @@ def kind_of(error: BaseException) -> FailureKind:
 
 
 def remedy(
-    error: BaseException, attempt: int, lost: int, dates: int, hopeless: bool
+    error: BaseException, attempt: int, lost: int, dates: int, alike: int = 0
 ) -> tuple[FailureKind, Remedy]:
     """Whose the failure of a task's `attempt` is, `lost` of which a lost machine ended; what helps.
 
     Infrastructure is tried again, a few times: a lost machine says nothing of the task, as spot
     machines come and go, but a worker that dies by itself may well die of what it computes.
-    Anything else is split until the bad date stands alone, unless it is `hopeless`; so is what
-    ran out of memory, as the same again would.
+    Anything else is split until the bad date stands alone; so is what ran out of memory, as the
+    same again would. Only a date that failed alone is given up, however many were `alike`: single
+    dates of its season that failed with the same message. After some of these, halves would fail
+    too, and what is left is split into dates at once.
     """
-    kind, splits = kind_of(error), dates > 1 and not hopeless
+    kind = kind_of(error)
     left = lost + 1 < _TRIES_OF_LOST if was_lost(error) else attempt - lost < _TRIES
-    if kind == "infrastructure" and left and not (splits and _out_of_memory(error)):
+    if kind == "infrastructure" and left and not (dates > 1 and _out_of_memory(error)):
         return kind, "again"
-    return kind, "split in halves" if splits else "give up"
+    if dates == 1:
+        return kind, "give up"
+    return kind, "split into dates" if alike >= _ALIKE else "split in halves"
 
 
 def was_lost(error: BaseException) -> bool:
@@ -81,6 +93,8 @@ def describe(error: BaseException) -> str:
     """
     if isinstance(error, BackfillError):
         return redacted(str(error))
+    if type(error).__name__ in _DIED and _from_ray(error):
+        return f"{type(error).__name__}: {_DIED[type(error).__name__]}"
     first = str(error).strip().splitlines()[:1]
     kind = error.kind if isinstance(error, CleanedError) else type(error).__name__
     return redacted(f"{kind}: {first[0]}") if first else kind

@@ -28,7 +28,9 @@ class Progress:
     planned: dict[str, int] = field(default_factory=dict)
     """Day -> expected rows."""
     published: dict[str, int] = field(default_factory=dict)
-    """Day -> rows."""
+    """Day -> rows; 0 where it was removed, or published empty."""
+    empty: dict[str, str] = field(default_factory=dict)
+    """Day -> why it was published without rows."""
     problems: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Day -> (`failed` or `quarantined`, message)."""
     spans: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -69,6 +71,7 @@ class Progress:
 
     def _on_published(self, event: Mapping[str, Any]) -> None:
         self.published.update(event["days"])
+        self.empty.update(event.get("empty") or {})
         for day in event["days"]:
             self.problems.pop(day, None)
         if self.first_published is None or event["at"] < self.first_published:

@@ -35,6 +35,8 @@ class Report:
     planned: int
     states: dict[str, int]
     published: dict[str, int] = field(default_factory=dict)
+    empty: dict[str, str] = field(default_factory=dict)
+    """Published without rows, each with the reason."""
     removed: list[str] = field(default_factory=list)
     restamped: list[str] = field(default_factory=list)
     quarantined: dict[str, str] = field(default_factory=dict)
@@ -92,18 +94,25 @@ class Report:
 
     def settle(self, strict: bool) -> None:
         """Set exit code and the one-sentence verdict from what happened."""
-        done = f"{len(self.published)} of {self.planned} dates published"
+        lost = len(self.not_started)
+        settled = len(self.published) + len(self.empty) + len(self.removed)
+        done = f"{settled} of {self.planned} dates published{self._of_them()}"
         if self.cancelled:
             self.exit_code = 130
             self.verdict = (
                 f"cancelled: {done}, {len(self.not_started)} were not; "
                 f"`ray-backfill run {self.job}` goes on with what is missing or stale"
             )
-        elif self.failed or self.quarantined or self.known_bad or self.too_large:
+        elif self.failed or self.quarantined or self.known_bad or self.too_large or lost:
             self.exit_code = 1
             parts = [f"{len(self.failed)} failed, {len(self.quarantined)} quarantined, {done}"]
             if self.too_large:
                 parts.append(f"{len(self.too_large)} do not fit in --worker-memory")
+            if lost:
+                parts.append(
+                    f"{lost} were planned and never came back from their worker: run again, and "
+                    "report it if it stays so"
+                )
             if self.known_bad:
                 parts.append(
                     f"{len(self.known_bad)} quarantined before on the same inputs: they wait for "
@@ -115,10 +124,17 @@ class Report:
         else:
             self.exit_code = 1 if strict and self.blocked else 0
             self.verdict = (
-                f"all {self.planned} planned dates published" if self.planned else "nothing to do"
+                f"all {self.planned} planned dates published{self._of_them()}"
+                if self.planned
+                else "nothing to do"
             )
             if self.blocked:
                 self.verdict += f"; {len(self.blocked)} blocked"
+
+    def _of_them(self) -> str:
+        counts = [(len(self.empty), "empty"), (len(self.removed), "removed")]
+        told = ", ".join(f"{count} of them {what}" for count, what in counts if count)
+        return f", {told}" if told else ""
 
 
 def new_report(plan: Plan, run_id: str, table: str, warehouse: str, workers: int) -> Report:

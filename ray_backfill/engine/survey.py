@@ -14,12 +14,13 @@ from typing import Any, cast
 
 import polars as pl
 
-from ray_backfill.blame import own_code
+from ray_backfill import loaded_code
 from ray_backfill.calendar import DateRange, Season, hull
-from ray_backfill.code_version import code_version, source_version
+from ray_backfill.code_version import source_version
 from ray_backfill.digest import text_digest
 from ray_backfill.engine.cache import Cache
 from ray_backfill.engine.calendars import calendar_of
+from ray_backfill.engine.empty_dates import with_empty_dates
 from ray_backfill.engine.journal import last_attempts
 from ray_backfill.engine.reading import read_frame
 from ray_backfill.engine.report import past_memory_factor
@@ -57,11 +58,12 @@ def survey(
     """
     stamps = _stamps(warehouse, job)
     chosen = options(_remembered(job, stamps)) if options else _remembered(job, stamps)
-    version = code_version(job.modules)
+    version = loaded_code.code_of(job)
     held = _held(warehouse, job)
     tokens = {name: {p.day: p.token for p in parts} for name, parts in held.items()}
     cache = Cache.load(warehouse, job.name, f"{_source(job)}/{to_json(chosen)}")
     calendar = _calendar(warehouse, job, tokens, chosen, cache)
+    stamps = with_empty_dates(warehouse, job, calendar, stamps)
     attempts = last_attempts(warehouse, job.output.name)
     known = stamps.keys() | {day for day, attempt in attempts.items() if attempt.kind == "data"}
     prints: dict[date, str] = {}
@@ -84,6 +86,7 @@ def survey(
             # Never less: what wide spans needed says little of a date that is nearly all look-back.
             max(FACTOR, past_memory_factor(warehouse, job.output.name) or 0),
         ),
+        rules=loaded_code.rules_of(job),
     )
 
 
@@ -163,8 +166,7 @@ def _season_prints(
     digests: dict[str, Mapping[date | None, str]] = {}
     for view in job.views:
         fresh = lacking[view.name]
-        with own_code(job, f"view {view.name}"):
-            found = view_digests(job, view, frames, context) if fresh else {}
+        found = view_digests(job, view, frames, context) if fresh else {}
         bad = {day for name in view.inputs for day in broken.get(name, ())}
         digests[view.name] = cache.update(
             context.season.name,

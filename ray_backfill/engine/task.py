@@ -13,7 +13,7 @@ from ray_backfill.plan import Decision, Plan
 from ray_backfill.spans import Span
 from ray_backfill.warehouse.protocol import Staged
 
-__all__ = ["Emit", "Handover", "Settings", "Task", "halves", "tasks_of"]
+__all__ = ["Emit", "Handover", "Settings", "Task", "halves", "singles", "tasks_of"]
 
 Emit = Callable[[Mapping[str, Any]], None]
 """Takes a progress event; it must not raise and may lose events."""
@@ -53,6 +53,8 @@ class Task:
     lost: int = 0
     memory_bytes: int = 0
     """What its worker needs at most, by the plan's estimate."""
+    rules: str = ""
+    """Version of what decides what is published."""
 
     @property
     def name(self) -> str:
@@ -66,7 +68,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """Some dates of a task, staged and ready to be published, or quarantined."""
+    """Some dates of a task: staged and ready to be published, rightly empty, or quarantined."""
 
     task: Task
     staged: tuple[Staged, ...]
@@ -77,6 +79,10 @@ class Handover:
     """Stage -> seconds: read, compute, stage. Whole-span stages come with the first handover."""
     peak_bytes: int = 0
     """Largest resident size of the worker while it did this task; 0 where that is not known."""
+    empty: Mapping[date, str] = field(default_factory=dict)
+    """Why a date has no rows, of those that are to be published without any."""
+    code_version: str = ""
+    """That of the code which computed the rows, according to the worker itself."""
 
 
 def tasks_of(
@@ -115,6 +121,7 @@ def _task(span: Span, plan: Plan, settings: Settings, warehouse: str, now: datet
         batch=settings.batch,
         data_bytes=span.data_bytes,
         memory_bytes=span.memory_bytes,
+        rules=plan.rules,
     )
 
 
@@ -126,6 +133,11 @@ def halves(task: Task) -> tuple[Task, Task]:
         replace(task, span=_name(first), days=first, data_bytes=0),
         replace(task, span=_name(second), days=second, data_bytes=0),
     )
+
+
+def singles(task: Task) -> tuple[Task, ...]:
+    """Each date of a task by itself."""
+    return tuple(replace(task, span=_name([day]), days=(day,), data_bytes=0) for day in task.days)
 
 
 def _name(days: Sequence[Day]) -> str:

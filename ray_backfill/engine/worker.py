@@ -12,15 +12,17 @@ from typing import Any, cast
 
 import polars as pl
 
+from ray_backfill.answer import checked
 from ray_backfill.contract import STAMP
 from ray_backfill.engine.reading import read_inputs
+from ray_backfill.engine.same_code import job_of, same_code
 from ray_backfill.engine.task import Emit, Handover, Task
 from ray_backfill.fingerprint import fingerprints, view_digests
-from ray_backfill.gates import check_schema, quarantine
+from ray_backfill.gates import quarantine
 from ray_backfill.job import Computed, Context, Frames, Job
 from ray_backfill.options import from_json
 from ray_backfill.redact import cleaned
-from ray_backfill.registry import load_job
+from ray_backfill.user_code import called
 from ray_backfill.warehouse import Warehouse, open_warehouse
 
 __all__ = ["compute_span", "run_span"]
@@ -33,7 +35,9 @@ def run_span(task: Task, emit: Emit) -> Iterator[Handover]:
     """
     try:
         yield from _handovers(task, emit)
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
         safe = cleaned(error)
         if safe is error:
             raise
@@ -42,7 +46,7 @@ def run_span(task: Task, emit: Emit) -> Iterator[Handover]:
 
 def _handovers(task: Task, emit: Emit) -> Iterator[Handover]:
     _forget_peak()
-    job = load_job(task.job)
+    job = job_of(task)
     warehouse = open_warehouse(task.warehouse)
     clock = _Clock(task, emit)
     if task.restamp:
@@ -50,17 +54,15 @@ def _handovers(task: Task, emit: Emit) -> Iterator[Handover]:
         return
     frames, context, prints = _prepare(warehouse, job, task, clock)
     computed = clock.time("compute", lambda: compute_span(job, frames, task.dates, context))
+    version = same_code(job, task)  # what it imported on the way counts, too
     rows = _by_day(job, computed.rows)
-    bad = {**quarantine(job, computed.rows, {d.day: d for d in task.days}), **computed.quarantined}
+    days_by_date = {d.day: d for d in task.days}
+    found = quarantine(job, computed.rows, days_by_date, computed.empty)
+    bad = {**found, **computed.quarantined}
     for days in _batches(task.dates, task.batch):
-        good = [rows[day] for day in days if day not in bad]
-        stamped = _stamped(job, pl.concat(good), prints, task) if good else None
-        staged = clock.time(
-            "stage",
-            lambda stamped=stamped: (
-                [] if stamped is None else _stage(warehouse, job, task, stamped)
-            ),
-        )
+        good = [rows[day] for day in days if day in rows and day not in bad]
+        stamped = _stamped(job, pl.concat(good), prints, task, version) if good else None
+        staged = clock.time("stage", lambda rows=stamped: _stage(warehouse, job, task, rows))
         yield Handover(
             task=task,
             staged=tuple(staged),
@@ -69,22 +71,18 @@ def _handovers(task: Task, emit: Emit) -> Iterator[Handover]:
             unmatched=tuple(u for u in computed.unmatched if u.day in set(days)),
             seconds=clock.spent(),
             peak_bytes=_peak_bytes(),
+            empty={d: computed.empty[d] for d in days if d in computed.empty and d not in bad},
+            code_version=version,
         )
 
 
 def compute_span(job: Job, frames: Frames, days: Sequence[date], context: Context) -> Computed:
-    """The job's result, with the contract's columns in order and only rows of `days`.
+    """The job's result, with the contract's columns in order.
 
-    Raises `ContractError` where it does not fit the output's schema.
+    Raises `ContractError` where it does not fit the output or speaks of other dates than `days`,
+    `JobCodeError` where the job raises.
     """
-    computed = job.compute(frames, days, context)
-    rows = check_schema(job.output, computed.rows)
-    assert job.output.partition is not None
-    return Computed(
-        rows.filter(pl.col(job.output.partition).is_in(list(days))),
-        {day: why for day, why in computed.quarantined.items() if day in set(days)},
-        computed.unmatched,
-    )
+    return checked(job.output, called("", job.compute, frames, days, context), days)
 
 
 def _prepare(
@@ -102,25 +100,30 @@ def _prepare(
     return frames, context, fingerprints(job, digests, task.dates, task.seasons)
 
 
-def _stamped(job: Job, rows: pl.DataFrame, prints: Mapping[date, str], task: Task) -> pl.DataFrame:
+def _stamped(
+    job: Job, rows: pl.DataFrame, prints: Mapping[date, str], task: Task, version: str
+) -> pl.DataFrame:
     assert job.output.partition is not None
     day = pl.col(job.output.partition)
     return rows.with_columns(
         day.replace_strict(dict(prints), return_dtype=pl.String).alias("input_fingerprint"),
-        pl.lit(task.code_version).alias("code_version"),
+        pl.lit(version).alias("code_version"),
         pl.lit(task.job_options).alias("job_options"),
         pl.lit(task.run_id).alias("run_id"),
         pl.lit(task.computed_at, dtype=pl.Datetime("us", "UTC")).alias("computed_at"),
     )
 
 
-def _stage(warehouse: Warehouse, job: Job, task: Task, rows: pl.DataFrame) -> list[Any]:
+def _stage(warehouse: Warehouse, job: Job, task: Task, rows: pl.DataFrame | None) -> list[Any]:
+    if rows is None:
+        return []
     return warehouse.stage(job.table, rows.to_arrow(), run_id=task.run_id, task=task.name)
 
 
 def _restamp(warehouse: Warehouse, job: Job, task: Task, clock: _Clock) -> Iterator[Handover]:
     """Write dates again as they are, under the task's code version."""
     names = [column.name for column in job.table.columns]
+    version = same_code(job, task)
     for days in _batches(task.dates, task.batch):
         found = clock.time("read", lambda days=days: warehouse.read(job.table, names, list(days)))
         rows = cast(pl.DataFrame, pl.from_arrow(found))
@@ -128,9 +131,10 @@ def _restamp(warehouse: Warehouse, job: Job, task: Task, clock: _Clock) -> Itera
             rows.select(cast(str, job.output.partition), "input_fingerprint").unique().rows()
         )
         content = rows.drop([column.name for column in STAMP])
-        stamped = _stamped(job, content, prints, task).select(names)
+        stamped = _stamped(job, content, prints, task, version).select(names)
         staged = clock.time("stage", lambda s=stamped: _stage(warehouse, job, task, s))
-        yield Handover(task, tuple(staged), {}, prints, seconds=clock.spent())
+        spent = clock.spent()
+        yield Handover(task, tuple(staged), {}, prints, seconds=spent, code_version=version)
 
 
 def _by_day(job: Job, rows: pl.DataFrame) -> dict[date, pl.DataFrame]:

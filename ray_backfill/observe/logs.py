@@ -60,8 +60,11 @@ def lines_of(event: Mapping[str, Any], run: str, job: str) -> list[dict[str, Any
         return []
     fields = {_RENAMED.get(name, name): value for name, value in event.items()}
     if kind == "published":
-        days = fields.pop("days")
-        parts = [fields | {"date": day, "rows": rows} for day, rows in days.items()]
+        days, empty = fields.pop("days"), fields.pop("empty", {})
+        parts = [
+            fields | {"date": day, "rows": rows} | ({"empty": empty[day]} if day in empty else {})
+            for day, rows in days.items()
+        ]
     else:
         parts = [fields]
     return [_line(kind, part, run, job) for part in parts]
@@ -97,7 +100,10 @@ def event_of(line: Mapping[str, Any]) -> dict[str, Any] | None:
         if line[name] is not None:
             fields[name] = line[name]
     if kind == "published":
-        fields["days"] = {fields.pop("date"): fields.pop("rows")}
+        day = fields.pop("date")
+        fields["days"] = {day: fields.pop("rows")}
+        if isinstance(why := fields.pop("empty", None), str):
+            fields["empty"] = {day: why}
     if kind == "run":
         fields |= {"run_id": line["run"], "job": line["job"]}
     names = {new: old for old, new in _RENAMED.items()}
@@ -142,6 +148,8 @@ def _said_stage(e: Mapping[str, Any]) -> tuple[str, str]:
 def _said_published(e: Mapping[str, Any]) -> tuple[str, str]:
     if e.get("span") is None:
         return "info", f"removed {e['date']}: it belongs to nothing any more."
+    if e.get("empty"):
+        return "info", f"published {e['date']}, empty: {e['empty']}"
     return "info", f"published {e['date']}: {e['rows']:,} rows."
 
 

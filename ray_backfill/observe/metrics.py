@@ -113,7 +113,8 @@ class Metrics:
     def _on_published(self, event: Mapping[str, Any]) -> None:
         rows = [count for count in event["days"].values() if count]
         self._add("backfill_published_rows", sum(rows))
-        self._add("backfill_settled_dates", len(rows), outcome="published")
+        settled = len(rows) + len(event.get("empty") or ())
+        self._add("backfill_settled_dates", settled, outcome="published")
         self._show_dates()
 
     def _on_attempt(self, event: Mapping[str, Any]) -> None:
@@ -153,7 +154,7 @@ class Metrics:
         settled = progress.published.keys() | progress.problems.keys()
         found = {
             "planned": len(progress.planned),
-            "published": sum(1 for rows in progress.published.values() if rows),
+            "published": sum(bool(n) or d in progress.empty for d, n in progress.published.items()),
             "failed": outcomes["failed"],
             "quarantined": outcomes["quarantined"],
             "blocked": self._blocked,

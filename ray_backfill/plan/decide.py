@@ -32,6 +32,7 @@ def _decide(facts: Facts, day: date) -> Decision:
         and attempt.kind == "data"
         and (attempt.fingerprint, attempt.code_version, attempt.job_options)
         == (fingerprint, facts.code_version, facts.job_options)
+        and attempt.judged_by == entry.judged_by(facts.rules)
     )
     return Decision(
         day=day,
@@ -48,12 +49,14 @@ def _decide(facts: Facts, day: date) -> Decision:
         known_bad=known_bad,
         attempt=attempt,
         notes=entry.notes,
+        empty=stamp.empty if stamp and state == DateState.COMPLETE else "",
     )
 
 
 def _not_due(entry: Day, stamp: Stamp | None, season: str) -> Decision:
     assert entry.state is not None
-    if stamp is not None and entry.state in (DateState.NO_GAMES, DateState.BY_DESIGN):
+    off = entry.state in (DateState.NO_GAMES, DateState.BY_DESIGN)
+    if stamp is not None and not stamp.empty and off:
         return Decision(
             day=entry.day,
             state=DateState.STALE,
@@ -84,6 +87,8 @@ def _compare(
     if stamp.mixed:
         reasons.append("its rows carry different stamps")
     if not reasons:
-        return DateState.COMPLETE, "up to date", (), False
-    code_alone = len(reasons) == 1 and stamp.code_version != facts.code_version
+        complete = f"empty: {stamp.empty}" if stamp.empty else "up to date"
+        return DateState.COMPLETE, complete, (), False
+    by_code = len(reasons) == 1 and stamp.code_version != facts.code_version
+    code_alone = by_code and not stamp.empty  # it has no rows to be stamped anew
     return DateState.STALE, "; ".join(reasons), views, code_alone

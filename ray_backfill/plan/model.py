@@ -20,6 +20,7 @@ class Stamp:
     """What the output says of one of its dates.
 
     `mixed`: its rows do not agree. `unreadable`: why its rows cannot be read, where they cannot.
+    `empty`: why it is right that it has no rows, where a run published it so.
     """
 
     fingerprint: str
@@ -29,13 +30,15 @@ class Stamp:
     computed_at: datetime | None = None
     mixed: bool = False
     unreadable: str = ""
+    empty: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """The outcome of the last attempt at a date, where it was not published.
 
-    `kind` is `data` (the input must change), `code`, or `infrastructure`.
+    `kind` is `data` (the input must change), `code`, or `infrastructure`. `judged_by`: the
+    version of the gates, and what the calendar told them of the date.
     """
 
     outcome: str
@@ -44,6 +47,7 @@ class Attempt:
     fingerprint: str = ""
     code_version: str = ""
     job_options: str = ""
+    judged_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class Facts:
     code_version: str
     job_options: str
     sizing: Sizing = field(default_factory=Sizing)
+    rules: str = ""
+    """Version of what decides what is published: the gates, beside the code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,8 @@ class Decision:
 
     `action` is `compute`, `remove` (its rows belong to nothing any more) or None.
     `code_alone`: stale, and by nothing but the code. `known_bad`: the last attempt failed for
-    exactly these inputs and this code, so that trying again is useless.
+    exactly these inputs, this code and these gates, so that trying again is useless. `empty`: why
+    it is complete without rows.
     """
 
     day: date
@@ -80,6 +87,7 @@ class Decision:
     known_bad: bool = False
     attempt: Attempt | None = None
     notes: tuple[str, ...] = ()
+    empty: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,6 +105,7 @@ class Plan:
     """How the last attempt ended at every date of the table that it did not publish."""
     too_large: Mapping[date, str] = field(default_factory=dict)
     """Dates that are due and were left out: alone they need more memory than a worker has."""
+    rules: str = ""
 
     @property
     def removals(self) -> tuple[date, ...]:

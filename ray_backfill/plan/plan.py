@@ -44,6 +44,7 @@ def make_plan(
         seasons=seasons,
         attempts=facts.attempts,
         too_large=dict(sorted(too_large.items())),
+        rules=facts.rules,
     )
 
 

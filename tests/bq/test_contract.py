@@ -29,6 +29,7 @@ from ray_backfill.plan import Selection
 from ray_backfill.warehouse.protocol import Lease, Staged
 from tests.bq.conftest import Place
 from tests.conftest import DAYS, sales
+from tests.engine import newer_code
 from tests.test_engine import as_dict, expected
 
 OFF_DAY = DAYS[2] + timedelta(1)
@@ -151,7 +152,7 @@ def test_equal_dates_are_stamped_anew(place: Place, monkeypatch: pytest.MonkeyPa
     """`--verify`: rows are read back and published again under the new code version."""
     place.ran()
     before = place.content()
-    monkeypatch.setattr("ray_backfill.engine.survey.code_version", lambda modules: "newer")
+    newer_code(monkeypatch)
     report = place.ran(how=replace(place.how, verify=3))
     assert len(report.restamped) == len(DAYS)
     assert place.output()["code_version"].unique().to_list() == ["newer"]
