@@ -33,6 +33,7 @@ def print_report(report: Report) -> None:
             *_some("not started", report.not_started),
             ("seconds", f"{report.seconds:.1f} ({_stages(report)})"),
             *_bill(report),
+            *(("warning", text) for text in report.warnings),
             (
                 "workers",
                 f"{report.at_once} at once, peak {report.peak_worker_bytes / 2**20:,.0f} MiB each",

@@ -86,6 +86,11 @@ class Driver:
             plan, settings.run_id, job.output.name, warehouse.uri, settings.workers
         )
 
+    @property
+    def plan(self) -> Plan:
+        """What is carried out."""
+        return self._plan
+
     # -- the run ---------------------------------------------------------------------------
     def begin(self) -> None:
         """Write the run's first lines, and empty the dates that belong to nothing any more."""
@@ -93,7 +98,8 @@ class Driver:
         # All of them: the next plan reads the newest journal alone, whatever its range was.
         for day, attempt in self._plan.attempts.items():
             self.emit({**attempt_event(day, attempt), "carried": True})
-        self._journal.flush()
+        if self._plan.selected:  # where nothing is written, nothing has to be writable
+            self._journal.flush()
         removals = self._plan.removals
         if removals:
             self._warehouse.publish(self._job.table, [], remove=removals, lease=self._lease())

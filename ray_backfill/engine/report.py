@@ -62,6 +62,8 @@ class Report:
     cancelled: bool = False
     exit_code: int = 0
     verdict: str = ""
+    warnings: list[str] = field(default_factory=list)
+    """What could not be tidied up afterwards: it changes nothing of how the run ended."""
     billed: dict[str, Any] = field(default_factory=dict)
     """Of a warehouse that bills: jobs, bytes and dollars of planning and publishing."""
 
