@@ -47,8 +47,14 @@ def ran(
     how: RunOptions = INLINE,
 ) -> Report:
     """The report of a run of what `planned` gives."""
-    plan = planned(house, options, selection, how.job, how.workers)
-    return execute(house, load_job(how.job), plan, how, Switch(), _unwatched)
+    return execute(
+        house,
+        load_job(how.job),
+        lambda: planned(house, options, selection, how.job, how.workers),
+        how,
+        Switch(),
+        _unwatched,
+    )
 
 
 def newer_code(monkeypatch: pytest.MonkeyPatch, version: str = "newer") -> None:

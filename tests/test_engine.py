@@ -482,8 +482,8 @@ def test_waiting_for_a_lease_ends_with_the_run_that_holds_it_or_at_a_signal(
     """A dead run's lease runs out while the next waits; Ctrl-C ends the waiting as a cancel."""
     lake.acquire_lease(MEANS, "20250101T000000000-000000", seconds=2, steal=False)
     with pytest.raises(LeaseHeldError):
-        HeldLease(lake, MEANS, "r2", seconds=9, steal=False)
+        HeldLease(lake, MEANS, lambda: "r2", seconds=9, steal=False)
     with pytest.raises(KeyboardInterrupt):
-        HeldLease(lake, MEANS, "r2", seconds=9, steal=False, wait=60, stopped=lambda: True)
-    with HeldLease(lake, MEANS, "r2", seconds=9, steal=False, wait=60) as held:
+        HeldLease(lake, MEANS, lambda: "r2", seconds=9, steal=False, wait=60, stopped=lambda: True)
+    with HeldLease(lake, MEANS, lambda: "r2", seconds=9, steal=False, wait=60) as held:
         assert held.lease.run_id == "r2"

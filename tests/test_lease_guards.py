@@ -83,7 +83,7 @@ def test_a_lease_is_renewed_until_it_is_left(house: Lake, monkeypatch: pytest.Mo
         return later
 
     monkeypatch.setattr(Lake, "renew_lease", renew)
-    with HeldLease(house, OUT, "run-1", seconds=1, steal=False) as held:
+    with HeldLease(house, OUT, lambda: "run-1", seconds=1, steal=False) as held:
         first = held.lease.expires_at
         assert twice.wait(60)
     assert first < seen[0] < seen[1]

@@ -155,7 +155,7 @@ def test_no_more_tasks_begin_than_there_is_room_for(
 
     plan = planned(lake, workers=8)
     assert len(plan.spans) > 8
-    report = execute(lake, load_job(ROLLING), plan, how, Switch(), watched)
+    report = execute(lake, load_job(ROLLING), lambda: plan, how, Switch(), watched)
     assert (report.exit_code, report.workers, report.at_once) == (0, 8, SPANS)
     queues = [event for event in events if event["event"] == "queue"]
     assert max(queue["running"] for queue in queues) == SPANS

@@ -6,7 +6,7 @@ import _thread
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -141,15 +141,18 @@ def run(
         loaded, house = load_job(job), open_warehouse(warehouse)
         count = 1 if no_parallel else workers_of(workers, here=not address)
         memory = memory_of(worker_memory, count, here=not address)
-        facts = facts_of(house, loaded, option, selection)
-        plan = make_plan(job, facts, selection, count, memory)
-        _refuse_too_many(plan, max_dates)
-        _refuse_too_large(plan)
+
+        def planned() -> Plan:
+            facts = facts_of(house, loaded, option, selection)
+            found = make_plan(job, facts, selection, count, memory)
+            _refuse_too_many(found, max_dates)
+            _refuse_too_large(found)
+            return found
+
         options = RunOptions(
             job=job,
             workers=count,
-            # One span has nothing to run beside: without Ray's start it is done sooner.
-            parallel=not no_parallel and bool(workers or address or len(plan.spans) > 1),
+            parallel=False if no_parallel else True if workers or address else None,
             address=address,
             batch=batch,
             strict=strict,
@@ -158,7 +161,7 @@ def run(
             worker_wait=worker_wait,
             lease_wait=lease_wait,
         )
-        report = carry_out(house, loaded, plan, options, quiet=quiet, log=log, ending=ending)
+        report = carry_out(house, loaded, planned, options, quiet=quiet, log=log, ending=ending)
         if as_json:
             console.json_out(asdict(report))
         else:
@@ -212,14 +215,15 @@ def _again(count: int) -> str:
 def carry_out(
     house: Any,
     job: Any,
-    plan: Plan,
+    planned: Callable[[], Plan],
     options: RunOptions,
     *,
     quiet: bool,
     log: Log | None = None,
     ending: Ending | None = None,
 ) -> Report:
-    """Execute a plan with progress on stderr or in a log, and a gentle first Ctrl-C.
+    """Plan under the lease and execute, with progress on stderr or in a log, and a gentle first
+    Ctrl-C.
 
     `ending` is told what there is to report, from the run's begin on.
     """
@@ -236,33 +240,57 @@ def carry_out(
             ending.so_far = lambda: asdict(driver.report)
         if log is not None:
             driver.watchers.append(log.event)
-        with shown(driver.progress, quiet=quiet or log is not None):
+        with phase.working(), shown(driver.progress, quiet=quiet or log is not None):
             yield
 
     # What is printed on the way, by Ray or by a job, is no part of the results on stdout.
     aside = redirect_stdout(sys.stderr) if log is None else overheard(log)
-    with _gentle(switch), aside:
-        report = execute(house, job, plan, options, switch, watch)
+    with _signals(switch) as phase, aside:
+        report = execute(house, job, planned, options, switch, watch)
     if ending is not None:
         ending.report = asdict(report)
     return report
 
 
 @contextmanager
-def _gentle(switch: Switch) -> Iterator[None]:
-    """The first SIGINT or SIGTERM stops gently, the second at once."""
-
-    def on_signal(number: int, frame: object) -> None:
-        if switch.off:
-            raise KeyboardInterrupt
-        switch.off = True
-        console.note("Stopping: running spans finish. Again to stop at once.")
-
-    before = {s: signal.signal(s, on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
-    switch.interrupt = _thread.interrupt_main
+def _signals(switch: Switch) -> Iterator[_Phase]:
+    """SIGINT and SIGTERM while a run is planned, works, and tidies up: see `_Phase`."""
+    phase = _Phase(switch)
+    before = {s: signal.signal(s, phase.on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield phase
     finally:
-        switch.interrupt = lambda: None
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class _Phase:
+    """What a signal does: it ends the planning at once; the first one stops the work gently, and
+    changes nothing of a run that has ended; the second ends whatever goes on.
+    """
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+        self._now = "planning"
+        self._seen_after = False
+
+    def on_signal(self, number: int, frame: object) -> None:
+        first = not (self._seen_after if self._now == "ended" else self._switch.off)
+        if self._now == "planning" or not first:
+            raise KeyboardInterrupt
+        if self._now == "ended":
+            self._seen_after = True
+            console.note("The run has ended; it tidies up. Again to leave that to the next run.")
+            return
+        self._switch.off = True
+        console.note("Stopping: running spans finish. Again to stop at once.")
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        self._now = "working"
+        self._switch.interrupt = _thread.interrupt_main
+        try:
+            yield
+        finally:
+            self._switch.interrupt = lambda: None
+            self._now = "ended"

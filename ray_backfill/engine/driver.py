@@ -80,6 +80,11 @@ class Driver:
         self.report = self._record.report
         self.watchers = self._record.watchers
 
+    @property
+    def plan(self) -> Plan:
+        """What is carried out."""
+        return self._plan
+
     # -- the run ---------------------------------------------------------------------------
     def begin(self) -> None:
         """Write the run's first lines, and empty the dates that belong to nothing any more."""

@@ -47,7 +47,8 @@ class Record:
         # All of them: the next plan reads the newest journal alone, whatever its range was.
         for day, attempt in self._plan.attempts.items():
             self.emit({**attempt_event(day, attempt), "carried": True})
-        self._journal.flush()
+        if self._plan.selected:  # where nothing is written, nothing has to be writable
+            self._journal.flush()
 
     # -- events ----------------------------------------------------------------------------
     def emit(self, event: Mapping[str, Any]) -> None:

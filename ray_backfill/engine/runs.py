@@ -1,39 +1,34 @@
-"""A whole run: survey, plan, lease, executor, driver, report."""
+"""A whole run: lease, survey and plan under it, executor, driver, report."""
 
 from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, cast
+from datetime import UTC, datetime
+from typing import Any
 
-import polars as pl
-
-from ray_backfill.engine.control import cancellable, forget_ended
+from ray_backfill.engine.control import cancellable
 from ray_backfill.engine.driver import Driver, Switch
 from ray_backfill.engine.executor import Executor, InlineExecutor
 from ray_backfill.engine.expiry import expiry_warnings
-from ray_backfill.engine.failures import ending
-from ray_backfill.engine.journal import ended_runs
+from ray_backfill.engine.failures import describe, ending
 from ray_backfill.engine.lease import HeldLease
-from ray_backfill.engine.reading import read_inputs
-from ray_backfill.engine.report import Report, save_report
+from ray_backfill.engine.report import Report
 from ray_backfill.engine.task import Emit, Settings
-from ray_backfill.engine.worker import compute_span
-from ray_backfill.errors import BackfillError
-from ray_backfill.job import Context, Job
-from ray_backfill.options import from_json
-from ray_backfill.plan import Decision, Plan
+from ray_backfill.engine.tidying import keep, tidy, warned
+from ray_backfill.engine.verify import unchanged_dates
+from ray_backfill.errors import BackfillError, WarehouseError
+from ray_backfill.job import Job
+from ray_backfill.plan import Plan
 from ray_backfill.warehouse import Warehouse
+from ray_backfill.warehouse.protocol import Lease
 
 __all__ = ["RunOptions", "execute", "new_run_id"]
 
 _log = logging.getLogger(__name__)
-
-_SWEEP_AGE = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +37,9 @@ class RunOptions:
 
     job: str
     workers: int = 1
-    parallel: bool = True
+    parallel: bool | None = True
+    """None: where there is more than one span. One has nothing to run beside, and is done sooner
+    without Ray's start."""
     address: str | None = None
     batch: int = 28
     strict: bool = False
@@ -66,73 +63,133 @@ def new_run_id() -> str:
 def execute(
     warehouse: Warehouse,
     job: Job,
-    plan: Plan,
+    planned: Callable[[], Plan],
     options: RunOptions,
     switch: Switch,
     watch: Callable[[Driver], Any],
 ) -> Report:
-    """Carry a plan out. `watch(driver)` is a context manager that displays it.
+    """Take the lease, plan, and carry the plan out. `watch(driver)` is a context manager that
+    displays it.
 
+    `planned` surveys and plans. It is called under the lease, so that nothing is removed or
+    stamped by what was true before another run ended; what it raises ends the run.
     Raises `LeaseHeldError` before anything is written; `LeaseLostError` when another run took
     the table over, with everything published until then intact.
     """
-    run_id = new_run_id()
-    held = HeldLease(
-        warehouse,
-        job.table,
-        run_id,
-        seconds=options.lease_seconds,
-        steal=options.steal_lease,
-        wait=options.lease_wait,
-        stopped=lambda: switch.off,
-    )
-    with held:
-        warehouse.ensure(job.table)
-        settings = Settings(
-            options.job, run_id, options.workers, options.batch, options.backoff_seconds
-        )
-        driver = Driver(warehouse, job, plan, settings, lambda: held.lease, switch)
-        driver.report.warnings += expiry_warnings(warehouse, job, plan)
-        for sentence in driver.report.warnings:
-            _log.warning("%s", sentence)
-        try:
-            with cancellable(warehouse, run_id, switch), watch(driver):
-                driver.begin()
-                report = _work(warehouse, job, plan, options, driver)
-        except BaseException as error:
-            driver.abort(*ending(error))
-            # What was published stays, and what was learned of it.
-            with suppress(BackfillError, OSError):
-                _keep(warehouse, driver.report)
-            raise
-        _keep(warehouse, report)
-        warehouse.sweep(
+    if not _is_there(warehouse, job):
+        planned()  # an empty place is refused, and stays as empty as it was
+    try:
+        held = HeldLease(
+            warehouse,
             job.table,
-            ended_runs=ended_runs(warehouse, [run_id]),
-            older_than=datetime.now(UTC) - _SWEEP_AGE,
+            new_run_id,
+            seconds=options.lease_seconds,
+            steal=options.steal_lease,
+            wait=options.lease_wait,
+            stopped=lambda: switch.off,
         )
-        forget_ended(warehouse, [run_id])
+    except WarehouseError as error:
+        return _without_lease(warehouse, job, planned(), options, switch, watch, error)
+    with held:
+        driver = _driver(
+            warehouse, job, planned(), options, switch, lambda: held.lease, held.lease.run_id
+        )
+        report = _carried_out(warehouse, job, options, driver, switch, watch)
+        tidy(warehouse, job, report)
+    report.warnings += held.warnings
     return report
 
 
-def _keep(warehouse: Warehouse, report: Report) -> None:
-    if bill := getattr(warehouse, "billed", None):
-        report.billed = bill()
-    save_report(warehouse, report)
+def _is_there(warehouse: Warehouse, job: Job) -> bool:
+    """Whether there is anything of the job: its output, or an input."""
+    names = dict.fromkeys((job.output.name, *(source.table.name for source in job.inputs)))
+    return any(warehouse.exists(name) for name in names)
 
 
-def _work(
-    warehouse: Warehouse, job: Job, plan: Plan, options: RunOptions, driver: Driver
+def _driver(
+    warehouse: Warehouse,
+    job: Job,
+    plan: Plan,
+    options: RunOptions,
+    switch: Switch,
+    lease: Callable[[], Lease],
+    run_id: str,
+) -> Driver:
+    if plan.selected:
+        warehouse.ensure(job.table)
+    settings = Settings(
+        options.job, run_id, options.workers, options.batch, options.backoff_seconds
+    )
+    driver = Driver(warehouse, job, plan, settings, lease, switch)
+    driver.report.warnings += expiry_warnings(warehouse, job, plan)
+    for sentence in driver.report.warnings:
+        _log.warning("%s", sentence)
+    return driver
+
+
+def _without_lease(
+    warehouse: Warehouse,
+    job: Job,
+    plan: Plan,
+    options: RunOptions,
+    switch: Switch,
+    watch: Callable[[Driver], Any],
+    error: WarehouseError,
 ) -> Report:
+    """The report of a run that has nothing to do, where not even a lease can be written.
+
+    Raises the error that kept it from its lease where there is something to do.
+    """
+    if plan.selected:
+        raise error
+
+    def none() -> Lease:
+        raise error
+
+    driver = _driver(warehouse, job, plan, options, switch, none, new_run_id())
+    with watch(driver):
+        driver.begin()
+        report = driver.finish(options.strict)
+    report.warnings.append(f"The lease was not taken, as nothing can be written: {error.message}")
+    return report
+
+
+def _carried_out(
+    warehouse: Warehouse,
+    job: Job,
+    options: RunOptions,
+    driver: Driver,
+    switch: Switch,
+    watch: Callable[[Driver], Any],
+) -> Report:
+    done: list[Report] = []
+    try:
+        with cancellable(warehouse, driver.report.run_id, switch), watch(driver):
+            driver.begin()
+            done.append(_work(warehouse, job, options, driver))
+    except BaseException as error:
+        if done:  # it is in the journal how it ended
+            done[0].warnings.append(f"After the run's end: {describe(error)}")
+            return done[0]
+        driver.abort(*ending(error))
+        # What was published stays, and what was learned of it.
+        with suppress(BackfillError, OSError):
+            keep(warehouse, driver.report)
+        raise
+    return done[0]
+
+
+def _work(warehouse: Warehouse, job: Job, options: RunOptions, driver: Driver) -> Report:
+    plan = driver.plan
     if not plan.spans:
         return driver.finish(options.strict)
-    restamp = _verified(warehouse, job, plan, options.verify) if options.verify else []
-    where = "starting Ray" if options.parallel else "in this process"
-    driver.emit({"event": "phase", "phase": where})
-    executor = _executor(options, driver)
+    restamp = unchanged_dates(warehouse, job, plan, options.verify) if options.verify else []
+    parallel = len(plan.spans) > 1 if options.parallel is None else options.parallel
+    driver.emit({"event": "phase", "phase": "starting Ray" if parallel else "in this process"})
+    executor = _executor(options, driver, parallel=parallel)
     try:
         driver.attach(executor)
-        if options.parallel:
+        if parallel:
             driver.watchers.append(_metrics(driver))
         driver.run(executor, restamp)
         return driver.finish(options.strict)
@@ -143,7 +200,8 @@ def _work(
         raise
     finally:
         driver.attach(None)
-        executor.close()
+        if why := warned("Ray was not left in good order", executor.close):
+            driver.report.warnings.append(why)
 
 
 def _metrics(driver: Driver) -> Emit:
@@ -153,42 +211,9 @@ def _metrics(driver: Driver) -> Emit:
     return Metrics(report.job, report.table, driver.progress, len(report.blocked)).apply
 
 
-def _executor(options: RunOptions, driver: Driver) -> Executor:
-    if not options.parallel:
+def _executor(options: RunOptions, driver: Driver, *, parallel: bool) -> Executor:
+    if not parallel:
         return InlineExecutor(driver.emit)
     from ray_backfill.engine.on_ray import RayExecutor
 
     return RayExecutor(driver.report.run_id, options.workers, options.address, options.worker_wait)
-
-
-def _verified(warehouse: Warehouse, job: Job, plan: Plan, count: int) -> list[Decision]:
-    """The dates that are stale by code alone, if `count` of them compute to what they hold.
-
-    The sample is spread evenly over the dates; one difference, and all are computed.
-    """
-    stale = [d for d in plan.selected if d.code_alone]
-    step = max(1, len(stale) // max(1, count))
-    sample = stale[::step][:count]
-    return stale if sample and all(_unchanged(warehouse, job, plan, d) for d in sample) else []
-
-
-def _unchanged(warehouse: Warehouse, job: Job, plan: Plan, decision: Decision) -> bool:
-    season = next(s for s in plan.seasons if s.name == decision.season)
-    context = Context(plan.seasons, season, from_json(job, plan.job_options))
-    days = [decision.day]
-    try:
-        frames = read_inputs(warehouse, job, days, plan.seasons)
-        computed = compute_span(job, frames, days, context)
-    except Exception:  # noqa: BLE001 - whatever it is, the run meets it again and names its date
-        return False
-    return not computed.quarantined and _same(job, computed.rows, _stored(warehouse, job, days))
-
-
-def _stored(warehouse: Warehouse, job: Job, days: Sequence[date]) -> pl.DataFrame:
-    names = [column.name for column in job.output.columns]
-    return cast(pl.DataFrame, pl.from_arrow(warehouse.read(job.table, names, list(days))))
-
-
-def _same(job: Job, left: pl.DataFrame, right: pl.DataFrame) -> bool:
-    key = list(job.output.key) or left.columns
-    return left.sort(key).equals(right.select(left.columns).sort(key))

@@ -7,12 +7,14 @@ import math
 import re
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import date, datetime
 from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
 import polars as pl
+from obstore.exceptions import BaseError
 
 from ray_backfill.contract import Kind, Table
 from ray_backfill.warehouse import _objects
@@ -71,8 +73,9 @@ def stage(
             ):
                 size = _write(uri, where, rows)
         except BaseException:
-            for earlier in done:
-                _objects.delete(uri, f"{folder}/{earlier.handle['path']}")
+            with suppress(BaseError, OSError):  # a sweep takes what is left
+                for earlier in done:
+                    _objects.delete(uri, f"{folder}/{earlier.handle['path']}")
             raise
         handle: Mapping[str, str | int] = {
             "path": path,

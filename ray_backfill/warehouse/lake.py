@@ -164,13 +164,13 @@ class Lake:
         """Delete files that were to be loaded, unless the commit stands after all."""
         stored = _files.open_table(self._uri, table.name) if self.exists(table.name) else None
         active = {f.path for f in _files.active_files(stored, None)} if stored else set()
-        for item in staged:
-            if item.handle["path"] not in active:
-                _objects.delete(
-                    self._uri, f"{_objects.table_folder(table.name)}/{item.handle['path']}"
-                )
-        if stored is None:
-            _objects.remove_empty(self._uri, _objects.table_folder(table.name))
+        folder = _objects.table_folder(table.name)
+        with _objects.translated(f"Deleting what was to be loaded into {table.name}"):
+            for item in staged:
+                if item.handle["path"] not in active:
+                    _objects.delete(self._uri, f"{folder}/{item.handle['path']}")
+            if stored is None:
+                _objects.remove_empty(self._uri, folder)
 
     # -- output tables ---------------------------------------------------------------------
     def ensure(self, table: Table) -> None:
@@ -209,10 +209,12 @@ class Lake:
             raise UsageError(f"A lease on {lease.table} does not cover {table.name}.")
         every = tuple(sorted({*days, *remove}))
         about = _about("publish", lease.run_id, staged, every)
-        version = _commit.commit(
-            self._uri, table, staged, every, about, lambda: _lease.check(self._uri, lease)
-        )
+        version = _commit.commit(self._uri, table, staged, every, about, lambda: self._check(lease))
         return _published(version, every, staged)
+
+    def _check(self, lease: Lease) -> None:
+        with _objects.translated(f"Looking at the lease on {lease.table}"):
+            _lease.check(self._uri, lease)
 
     def sweep(self, table: Table, *, ended_runs: Sequence[str], older_than: datetime) -> int:
         with _objects.translated(f"Sweeping {self._folder(table.name)}"):
