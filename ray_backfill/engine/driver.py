@@ -68,7 +68,7 @@ class Driver:
         self._settings = settings
         self._lease = lease
         self._switch = switch
-        self._journal = Journal(warehouse, settings.run_id)
+        self._journal = Journal(warehouse, settings.run_id, job.output.name)
         self._decisions = {d.day: d for d in plan.decisions}
         self._queue = TaskQueue()
         self._left: dict[str, set[date]] = {}

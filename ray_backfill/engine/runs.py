@@ -6,20 +6,20 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any, cast
 
 import polars as pl
 
-from ray_backfill.engine.control import cancellable, forget_ended
+from ray_backfill.engine.control import cancellable
 from ray_backfill.engine.driver import Driver, Switch
 from ray_backfill.engine.executor import Executor, InlineExecutor
 from ray_backfill.engine.failures import ending
-from ray_backfill.engine.journal import ended_runs
 from ray_backfill.engine.lease import HeldLease
 from ray_backfill.engine.reading import read_inputs
 from ray_backfill.engine.report import Report, save_report
 from ray_backfill.engine.task import Emit, Settings
+from ray_backfill.engine.upkeep import clean_up
 from ray_backfill.engine.worker import compute_span
 from ray_backfill.errors import BackfillError
 from ray_backfill.job import Context, Job
@@ -28,8 +28,6 @@ from ray_backfill.planner import Decision, Plan
 from ray_backfill.warehouse import Warehouse
 
 __all__ = ["RunOptions", "execute", "new_run_id"]
-
-_SWEEP_AGE = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +97,7 @@ def execute(
                 _keep(warehouse, driver.report)
             raise
         _keep(warehouse, report)
-        warehouse.sweep(
-            job.table,
-            ended_runs=ended_runs(warehouse, [run_id]),
-            older_than=datetime.now(UTC) - _SWEEP_AGE,
-        )
-        forget_ended(warehouse, [run_id])
+        clean_up(warehouse, job.table, run_id)
     return report
 
 

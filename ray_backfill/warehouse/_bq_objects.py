@@ -32,6 +32,9 @@ LIFE = timedelta(days=400)
 _MOST = 4 * 2**20
 """Bytes of an object in one row."""
 
+_GONE = -1
+"""Where the only part of a generation starts that says that the object was deleted."""
+
 _SCHEMA = pa.schema(
     [
         ("key", pa.string()),
@@ -86,13 +89,28 @@ class Objects:
             data += parts[len(data)]
         return data
 
-    def keys(self, clients: Clients, prefix: str) -> list[str]:
-        """Keys that begin with the prefix, sorted."""
-        condition = ""
+    def delete(self, clients: Clients, key: str) -> None:
+        """A newer generation that holds nothing takes its place."""
+        _objects.object_key(key)
+        _send(clients, key, f"{time.time_ns():020d}", _GONE, b"")
+        self.written.pop(key, None)
+
+    def keys(self, clients: Clients, prefix: str, after: str = "") -> list[str]:
+        """Keys that begin with the prefix, sorted, of these those behind `after`.
+
+        Only the first part of each generation is looked at: a long journal has hundreds.
+        """
+        conditions = ["start <= 0"]
         if prefix:
             end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-            condition = f"key >= {literal(prefix)} AND key < {literal(end)}"
-        return sorted({str(row["key"]) for row in _read(clients, ["key"], condition)})
+            conditions += [f"key >= {literal(prefix)}", f"key < {literal(end)}"]
+        if after:
+            conditions.append(f"key > {literal(after)}")
+        newest: dict[str, tuple[str, int]] = {}
+        for row in _read(clients, ["key", "generation", "start"], " AND ".join(conditions)):
+            found = (str(row["generation"]), int(row["start"]))
+            newest[str(row["key"])] = max(found, newest.get(str(row["key"]), ("", 0)))
+        return sorted(key for key, (_, start) in newest.items() if start != _GONE)
 
 
 def _digest(data: bytes) -> str:
