@@ -158,7 +158,8 @@ def test_a_request_for_a_run_at_work_on_another_table_is_not_swept(lake: Warehou
     """Several tables of a lake are worked on at once: each run ends by its own requests."""
     other = replace(MEANS, name="shop.other")
     lake.put_object(
-        f"runs/{RUN}.ndjson", json.dumps({"event": "run", "table": other.name}).encode()
+        f"runs/{other.name}/{RUN}.ndjson",
+        json.dumps({"event": "run", "table": other.name}).encode(),
     )
     lease = lake.acquire_lease(other, RUN, seconds=600, steal=False)
     control.request(lake, RUN, CancelRequest())

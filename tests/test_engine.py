@@ -31,7 +31,6 @@ from ray_backfill.warehouse import Warehouse, open_warehouse
 from tests.conftest import DAYS, sales
 from tests.engine import (
     INLINE,
-    ROLLING,
     break_file,
     content,
     newer_code,
@@ -280,11 +279,11 @@ def test_digests_of_other_code_are_not_trusted(tmp_path: Path) -> None:
 def test_a_broken_report_or_journal_stops_nothing(lake: Warehouse) -> None:
     """What only informs may be cut short: plans and runs go on."""
     ran(lake, selection=Selection(dates=(DAYS[0],)))
-    lake.put_object("reports/99999999T000000000-ffffff.json", b'{"job": "roll')
-    lake.put_object("runs/99999999T000000000-ffffff.ndjson", b'[1,2]\n{"event":"ru')
+    lake.put_object(f"reports/{MEANS.name}/99999999T000000000-ffffff.json", b'{"job": "roll')
+    lake.put_object(f"runs/{MEANS.name}/99999999T000000000-ffffff.ndjson", b'[1,2]\n{"event":"ru')
     from ray_backfill.engine.report import past_rate
 
-    assert past_rate(lake, ROLLING) is not None
+    assert past_rate(lake, MEANS.name) is not None
     assert ran(lake).exit_code == 0
 
 

@@ -94,8 +94,8 @@ def test_a_run_s_id_is_one_part_of_a_key(text: str) -> None:
         names.run_id(text)
     except UsageError:
         return
-    key = _objects.object_key(f"runs/{text}.ndjson")
-    assert PurePosixPath(key).parts == (_objects.HOUSE, "runs", f"{text}.ndjson")
+    key = _objects.object_key(f"runs/a.b/{text}.ndjson")
+    assert PurePosixPath(key).parts == (_objects.HOUSE, "runs", "a.b", f"{text}.ndjson")
 
 
 @given(st.one_of(near, st.text()))
@@ -166,7 +166,7 @@ def test_the_names_that_there_are_stay_valid() -> None:
 
 def journal(lake: Warehouse, name: str) -> None:
     """A file among the journals that no run made."""
-    path = Path(lake.uri) / _objects.HOUSE / "runs" / name
+    path = Path(lake.uri) / _objects.HOUSE / "runs" / "shop.means" / name
     path.parent.mkdir(parents=True)
     path.write_bytes(b'{"event": "run"}\n')
 
@@ -176,7 +176,14 @@ def journal(lake: Warehouse, name: str) -> None:
 )
 def test_foreign_files_among_the_journals_are_passed_over(lake: Warehouse, name: str) -> None:
     journal(lake, name)
+    for folder in ("", "no table/", "_x.y/"):
+        other = (
+            Path(lake.uri) / _objects.HOUSE / "runs" / folder / "20250101T000000000-abcdef.ndjson"
+        )
+        other.parent.mkdir(exist_ok=True)
+        other.write_bytes(b'{"event": "run"}\n')
     assert run_ids(lake) == []
+    assert run_ids(lake, "shop.means") == []
 
 
 def test_a_file_s_name_does_not_speak_to_the_terminal(lake: Warehouse) -> None:

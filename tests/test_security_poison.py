@@ -85,11 +85,11 @@ def test_cache_journals_and_reports_that_are_none_are_passed_over(
     for key in lake.list_objects(""):
         if not key.startswith("leases/"):
             lake.put_object(key, poison)
-    for key in (f"runs/{run_id}x.ndjson", "control/x.json", f"control/{run_id}.json"):
+    for key in (f"runs/{MEANS.name}/{run_id}x.ndjson", "control/x.json", f"control/{run_id}.json"):
         lake.put_object(key, poison)
     assert read_journal(lake, run_id) == []
     assert last_attempts(lake, MEANS.name) == {}
-    assert past_rate(lake, "rolling") is None
+    assert past_rate(lake, MEANS.name) is None
     assert call("status", "-w", lake.uri)
     job = load_job(ROLLING)
     facts = survey(lake, job, lambda base: base)

@@ -39,7 +39,7 @@ def cancel(
             console.note(f"{run_id} is asked to stop.")
             return
         console.note(f"{run_id} is asked to stop; waiting for its end.")
-        until_ended(house, lambda: journalled(house, run_id), progress)
+        until_ended(house, lambda: journalled(house, run_id, progress.table), progress)
         forget(house, run_id)
     if progress.ended is None:
         console.note(f"{run_id} died before its end; `ray-backfill run` goes on with what is left.")

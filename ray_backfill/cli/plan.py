@@ -96,12 +96,12 @@ def plan(
     price = getattr(house, "cost", None)
     warnings = expiry_warnings(house, loaded, found)
     if as_json:
-        shown = plan_json(found, past_rate(house, job)) | {"warnings": warnings}
+        shown = plan_json(found, past_rate(house, loaded.output.name)) | {"warnings": warnings}
         console.json_out(shown | ({"cost": asdict(price(loaded, found))} if price else {}))
     elif dates_only:
         _print_dates(found, _listed(found, selection.select if select else (), bool(dates)))
     else:
-        _print_plan(found, past_rate(house, job))
+        _print_plan(found, past_rate(house, loaded.output.name))
         if price and found.spans:
             _print_cost(price(loaded, found))
     for sentence in () if as_json else warnings:

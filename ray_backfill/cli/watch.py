@@ -35,14 +35,14 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """List runs, and the date states that the newest one found."""
-    from ray_backfill.engine.journal import read_journal, run_ids
+    from ray_backfill.engine.journal import journals, read_journal
     from ray_backfill.engine.progress import fold
     from ray_backfill.warehouse import open_warehouse
 
     house = open_warehouse(warehouse)
-    ids = run_ids(house)[-limit:][::-1]
-    journals = {run_id: read_journal(house, run_id) for run_id in ids}
-    rows = [_status_row(house, fold(events), events) for events in journals.values() if events]
+    runs = journals(house)[-limit:][::-1]
+    found = [read_journal(house, run.run_id, run.table) for run in runs]
+    rows = [_status_row(house, fold(events), events) for events in found if events]
     if as_json:
         console.json_out({"runs": rows})
         return
@@ -55,7 +55,7 @@ def status(
         [[row[name] for name in columns] for row in rows],
         right=["planned", "published", "rows", "problems"],
     )
-    newest = next((events for events in journals.values() if events), [])
+    newest = next((events for events in found if events), [])
     if newest:
         states = newest[0].get("states", {})
         listed = ", ".join(f"{count:,} {state}" for state, count in states.items() if count)
@@ -171,23 +171,26 @@ def until_ended(house: Warehouse, source: Callable[[], Progress], progress: Prog
 
 def _source(house: Warehouse, run: str | None, address: str | None) -> Callable[[], Progress]:
     """A function that gives the run's progress: from its actor, or from its journal."""
+    from ray_backfill.engine.journal import table_of
+
     run_id = run_named(house, run)
+    table = table_of(house, run_id) or ""
     if address:
         from ray_backfill.engine.ray_connect import connect_progress
 
         asked = connect_progress(run_id, address)
         if asked is not None:
-            return lambda: asked() or journalled(house, run_id)
+            return lambda: asked() or journalled(house, run_id, table)
         console.note("The run has no progress actor there any more; reading its journal.")
-    return lambda: journalled(house, run_id)
+    return lambda: journalled(house, run_id, table)
 
 
-def journalled(house: Warehouse, run_id: str) -> Progress:
-    """What a run's journal says of it."""
+def journalled(house: Warehouse, run_id: str, table: str = "") -> Progress:
+    """What a run's journal says of it; without its table, the run is looked for among all."""
     from ray_backfill.engine.journal import read_journal
     from ray_backfill.engine.progress import fold
 
-    return fold(read_journal(house, run_id))
+    return fold(read_journal(house, run_id, table))
 
 
 def run_named(house: Warehouse, run: str | None) -> str:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ray_backfill import names
-from ray_backfill.engine.journal import read_journal, run_ids
+from ray_backfill.engine.journal import journals, read_journal, table_of
 from ray_backfill.errors import BackfillError
 from ray_backfill.warehouse import Warehouse
 
@@ -77,13 +77,13 @@ def forget(warehouse: Warehouse, run_id: str) -> None:
 
 def find_run(warehouse: Warehouse, name: str) -> str | None:
     """The id of a run, given by that or by the id of its submission; None where there is none."""
-    ids = run_ids(warehouse)
-    if name in ids:
+    runs = journals(warehouse)
+    if any(run.run_id == name for run in runs):
         return name
-    for run_id in reversed(ids):
-        events = read_journal(warehouse, run_id)
+    for run in reversed(runs):
+        events = read_journal(warehouse, run.run_id, run.table)
         if events and events[0].get("submission") == name:
-            return run_id
+            return run.run_id
     return None
 
 
@@ -102,9 +102,8 @@ def forget_ended(warehouse: Warehouse, live: Container[str]) -> None:
 
 
 def _holds_its_table(warehouse: Warehouse, run_id: str) -> bool:
-    events = read_journal(warehouse, run_id)
-    table = events[0].get("table") if events else None
-    return isinstance(table, str) and warehouse.lease_holder(table) == run_id
+    table = table_of(warehouse, run_id)
+    return table is not None and warehouse.lease_holder(table) == run_id
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from datetime import date, datetime
 from typing import Any
 
 from ray_backfill import names, stored
+from ray_backfill.engine import state
+from ray_backfill.engine.state import Kept
 from ray_backfill.engine.submitted import submission_id
 from ray_backfill.errors import BackfillError
 from ray_backfill.plan import Attempt, Plan
@@ -23,24 +25,27 @@ from ray_backfill.warehouse import Warehouse
 __all__ = [
     "Journal",
     "attempt_event",
-    "ended_runs",
+    "journals",
     "last_attempts",
     "read_journal",
     "run_event",
     "run_ids",
+    "table_of",
 ]
 
 _FLUSH_SECONDS = 1.0
-_PREFIX = "runs/"
+_KIND = "runs"
 _SUFFIX = ".ndjson"
+_TRIES = 10
+"""Journals that are looked at for one that can be read."""
 
 
 class Journal:
     """Collects events and writes the whole object again, at most about once a second."""
 
-    def __init__(self, warehouse: Warehouse, run_id: str) -> None:
+    def __init__(self, warehouse: Warehouse, run_id: str, table: str) -> None:
         self._warehouse = warehouse
-        self._key = _key(run_id)
+        self._key = state.key(_KIND, table, run_id, _SUFFIX)
         self._lines: list[str] = []
         self._flushed_at = 0.0
         self._dirty = False
@@ -74,25 +79,34 @@ def _text(value: object) -> str:
     raise TypeError(f"{type(value).__name__} has no place in a journal")
 
 
-def run_ids(warehouse: Warehouse) -> list[str]:
-    """Ids of all runs that left a journal, oldest first (ids begin with their time).
+def journals(warehouse: Warehouse, table: str = "", *, after: str = "") -> list[Kept]:
+    """The runs that left a journal, with their tables, oldest first.
 
-    Objects whose name cannot be that of a run are not ours, and passed over.
+    Of one table where that is given, and then only those behind a run's id.
     """
-    keys = warehouse.list_objects(_PREFIX)
-    found = (
-        key.removeprefix(_PREFIX).removesuffix(_SUFFIX) for key in keys if key.endswith(_SUFFIX)
-    )
-    return sorted(run_id for run_id in found if names.RUN.fullmatch(run_id))
+    return state.kept(warehouse, _KIND, _SUFFIX, table=table, after=after)
 
 
-def _key(run_id: str) -> str:
-    return f"{_PREFIX}{names.run_id(run_id)}{_SUFFIX}"
+def run_ids(warehouse: Warehouse, table: str = "") -> list[str]:
+    """Ids of all runs that left a journal, oldest first (ids begin with their time)."""
+    return [run.run_id for run in journals(warehouse, table)]
 
 
-def read_journal(warehouse: Warehouse, run_id: str) -> list[dict[str, Any]]:
-    """The events of a run in order; a last line that was cut short is left out."""
-    data = warehouse.get_object(_key(run_id))
+def table_of(warehouse: Warehouse, run_id: str) -> str | None:
+    """The table that a run worked on; None where it left no journal."""
+    names.run_id(run_id)
+    return next((run.table for run in journals(warehouse) if run.run_id == run_id), None)
+
+
+def read_journal(warehouse: Warehouse, run_id: str, table: str = "") -> list[dict[str, Any]]:
+    """The events of a run in order; a last line that was cut short is left out.
+
+    Without its table, the run is looked for among all.
+    """
+    found = table or table_of(warehouse, run_id)
+    if not found:
+        return []
+    data = warehouse.get_object(state.key(_KIND, found, run_id, _SUFFIX))
     lines = map(stored.parsed, (data or b"").splitlines())
     return [event for event in lines if "event" in event]
 
@@ -102,8 +116,8 @@ def last_attempts(warehouse: Warehouse, table: str) -> dict[date, Attempt]:
 
     Each run carries over what it did not try again, so that one journal is enough.
     """
-    for run_id in reversed(run_ids(warehouse)):
-        events = read_journal(warehouse, run_id)
+    for run in state.newest(warehouse, _KIND, _SUFFIX, table, _TRIES):
+        events = read_journal(warehouse, run.run_id, table)
         if events and events[0].get("table") == table:
             return _attempts(events)
     return {}
@@ -140,8 +154,3 @@ def run_event(plan: Plan, run_id: str, table: str, workers: int) -> dict[str, An
 def attempt_event(day: date, attempt: Attempt) -> dict[str, Any]:
     """The journal's line of a failed or quarantined date."""
     return {"event": "attempt", "day": day.isoformat(), **asdict(attempt)}
-
-
-def ended_runs(warehouse: Warehouse, live: Sequence[str]) -> list[str]:
-    """Ids of runs that left a journal and hold no lease any more."""
-    return [run_id for run_id in run_ids(warehouse) if run_id not in live]

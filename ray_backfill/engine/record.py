@@ -29,7 +29,7 @@ class Record:
 
     def __init__(self, warehouse: Warehouse, plan: Plan, settings: Settings, table: str) -> None:
         self._plan = plan
-        self._journal = Journal(warehouse, settings.run_id)
+        self._journal = Journal(warehouse, settings.run_id, table)
         self._header = run_event(plan, settings.run_id, table, settings.workers)
         self._unmatched: Counter[tuple[str, str, str]] = Counter()
         self._queue_shown: Mapping[str, int] = {}

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ray_backfill.engine import state
 from ray_backfill.plan import Plan
 from ray_backfill.sizing import BASE_BYTES
 from ray_backfill.stored import parsed
@@ -16,6 +17,8 @@ from ray_backfill.warehouse import Warehouse
 __all__ = ["Report", "new_report", "past_memory_factor", "past_rate", "save_report"]
 
 
+_KIND = "reports"
+_SUFFIX = ".json"
 _JUDGED_RUNS = 10
 _TELLING_BYTES = 64 * 2**20
 _MARGIN = 1.25
@@ -24,7 +27,7 @@ _LEAST_FACTOR = 2.0
 
 @dataclass
 class Report:
-    """Kept as JSON under `reports/<run>.json`; days are ISO text."""
+    """Kept as JSON under `reports/<table>/<run>.json`; days are ISO text."""
 
     run_id: str
     job: str
@@ -161,16 +164,16 @@ def new_report(plan: Plan, run_id: str, table: str, warehouse: str, workers: int
 
 def save_report(warehouse: Warehouse, report: Report) -> None:
     data = json.dumps(asdict(report), indent=1).encode()
-    warehouse.put_object(f"reports/{report.run_id}.json", data)
+    warehouse.put_object(state.key(_KIND, report.table, report.run_id, _SUFFIX), data)
 
 
-def past_rate(warehouse: Warehouse, job: str) -> float | None:
-    """Rows a second over this job's last few runs that published; None without one.
+def past_rate(warehouse: Warehouse, table: str) -> float | None:
+    """Rows a second over an output's last few runs that published; None without one.
 
     Taken together, so that a run of one date weighs no more than its rows.
     """
     rows = seconds = 0.0
-    for found in _last_reports(warehouse, "job", job):
+    for found in _last_reports(warehouse, table):
         if found.get("rows") and found.get("compute_seconds"):
             rows += float(found["rows"])
             seconds += float(found["compute_seconds"])
@@ -179,13 +182,13 @@ def past_rate(warehouse: Warehouse, job: str) -> float | None:
 
 def past_memory_factor(warehouse: Warehouse, table: str) -> float | None:
     """What the last runs of an output say of `Sizing.factor`, with a margin; None without one."""
-    found = _last_reports(warehouse, "table", table)
+    found = _last_reports(warehouse, table)
     factors = [float(report.get("memory_factor") or 0) for report in found]
     return max(_LEAST_FACTOR, _MARGIN * max(factors)) if any(factors) else None
 
 
-def _last_reports(warehouse: Warehouse, field: str, value: str) -> Iterator[Mapping[str, Any]]:
-    for key in sorted(warehouse.list_objects("reports/"), reverse=True)[:_JUDGED_RUNS]:
-        found = parsed(warehouse.get_object(key))
-        if found.get(field) == value:
+def _last_reports(warehouse: Warehouse, table: str) -> Iterator[Mapping[str, Any]]:
+    for run in state.newest(warehouse, _KIND, _SUFFIX, table, _JUDGED_RUNS):
+        found = parsed(warehouse.get_object(state.key(_KIND, table, run.run_id, _SUFFIX)))
+        if found.get("table") == table:
             yield found

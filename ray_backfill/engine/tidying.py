@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 
 from ray_backfill.engine.control import forget_ended
 from ray_backfill.engine.failures import describe
-from ray_backfill.engine.journal import ended_runs
 from ray_backfill.engine.report import Report, save_report
+from ray_backfill.engine.upkeep import sweep_ended
 from ray_backfill.errors import BackfillError
 from ray_backfill.job import Job
 from ray_backfill.warehouse import Warehouse
@@ -18,7 +17,6 @@ from ray_backfill.warehouse import Warehouse
 __all__ = ["keep", "tidy", "warned"]
 
 _log = logging.getLogger(__name__)
-_SWEEP_AGE = timedelta(days=1)
 
 
 def keep(warehouse: Warehouse, report: Report) -> None:
@@ -33,10 +31,8 @@ def tidy(warehouse: Warehouse, job: Job, report: Report) -> None:
     run_id = report.run_id
     steps: dict[str, Callable[[], object]] = {
         "The report was not kept": lambda: keep(warehouse, report),
-        "What earlier runs left behind was not swept": lambda: warehouse.sweep(
-            job.table,
-            ended_runs=ended_runs(warehouse, [run_id]),
-            older_than=datetime.now(UTC) - _SWEEP_AGE,
+        "What earlier runs left behind was not swept": lambda: sweep_ended(
+            warehouse, job.table, run_id
         ),
         "Old requests to cancel were not taken away": lambda: forget_ended(warehouse, [run_id]),
     }

@@ -37,6 +37,9 @@ LIFE = timedelta(days=400)
 _MOST = 4 * 2**20
 """Bytes of an object in one row."""
 
+_GONE = -1
+"""Where the only part of a generation starts that says that the object was deleted."""
+
 _SCHEMA = pa.schema(
     [
         ("key", pa.string()),
@@ -91,19 +94,37 @@ class Objects:
         parts: dict[int, bytes] = {}
         for row in rows:
             parts[row["start"]] = max(parts.get(row["start"], b""), row["data"], key=len)
+        if _GONE in parts:
+            return None
         data = b""
         while len(data) in parts and parts[len(data)]:
             data += parts[len(data)]
         return data
 
-    def keys(self, clients: Clients, prefix: str) -> list[str]:
-        """Keys that begin with the prefix, sorted; what could not have been put is left out."""
-        condition = ""
+    def delete(self, clients: Clients, key: str) -> None:
+        """A newer generation that holds nothing takes its place."""
+        _objects.object_key(key)
+        _send(clients, key, f"{time.time_ns():020d}", _GONE, b"")
+        self.written.pop(key, None)
+
+    def keys(self, clients: Clients, prefix: str, after: str = "") -> list[str]:
+        """Keys that begin with the prefix, sorted, of these those behind `after`;
+        what could not have been put is left out.
+
+        Only the first part of each generation is looked at: a long journal has hundreds.
+        """
+        conditions = ["start <= 0"]
         if prefix:
             end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-            condition = f"key >= {literal(prefix)} AND key < {literal(end)}"
-        found = {str(row["key"]) for row in _read(clients, ["key"], condition)}
-        return sorted(key for key in found if _objects.is_key(key))
+            conditions += [f"key >= {literal(prefix)}", f"key < {literal(end)}"]
+        if after:
+            conditions.append(f"key > {literal(after)}")
+        newest: dict[str, tuple[str, int]] = {}
+        for row in _read(clients, ["key", "generation", "start"], " AND ".join(conditions)):
+            found = (str(row["generation"]), int(row["start"]))
+            newest[str(row["key"])] = max(found, newest.get(str(row["key"]), ("", 0)))
+        standing = (key for key, (_, start) in newest.items() if start != _GONE)
+        return sorted(filter(_objects.is_key, standing))
 
 
 def _digest(data: bytes) -> str:

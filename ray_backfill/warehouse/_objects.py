@@ -171,8 +171,8 @@ def make_folder(path: str) -> None:
 
 
 def remove_empty(uri: str, folder: str) -> None:
-    """Remove a local folder, and those within it, if they hold no file."""
-    if not is_local(uri):
+    """Remove a local folder and those within it, if none holds a file."""
+    if not is_local(uri) or list_meta(uri, folder):
         return
     for at, _, _ in os.walk(join(uri, inside(uri, folder)), topdown=False):
         with suppress(OSError):
@@ -246,11 +246,12 @@ def delete(uri: str, path: str) -> None:
         return
 
 
-def list_meta(uri: str, prefix: str) -> list[dict[str, Any]]:
-    """Path, size and last_modified of every object below a folder."""
+def list_meta(uri: str, prefix: str, *, after: str | None = None) -> list[dict[str, Any]]:
+    """Path, size and last_modified of every object below a folder, or of those behind `after`."""
     if not _reachable(uri):
         return []
-    return [dict(meta) for page in obstore.list(_open(uri), prefix) for meta in page]
+    pages = obstore.list(_open(uri), prefix, offset=after)
+    return [dict(meta) for page in pages for meta in page]
 
 
 def list_names(uri: str, folder: str) -> list[str]:

@@ -6,7 +6,7 @@ live in a dataset of their own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -173,7 +173,15 @@ class BigQuery:
         version = _bq_history.record(self._objects, clients, table.name, job, about)
         return Published(str(version), every, rows)
 
-    def sweep(self, table: Table, *, ended_runs: Sequence[str], older_than: datetime) -> int:
+    def sweep(
+        self,
+        table: Table,
+        *,
+        ended_runs: Sequence[str],
+        older_than: datetime,
+        dates: Collection[date] | None = None,
+        since: datetime | None = None,
+    ) -> int:
         """Delete staging tables of ended runs; those that are left delete themselves."""
         clients, house = self._clients, f"{self._address.project}.{self._address.staging}"
         ended = {_bq_stage.staging_name(table.name, run_id) for run_id in ended_runs}
@@ -244,13 +252,12 @@ class BigQuery:
         return self._objects.get(self._clients, key)
 
     def delete_object(self, key: str) -> None:
-        """An empty object takes its place: rows that were streamed cannot be deleted at once."""
-        self._objects.put(self._clients, key, b"")
-        self._objects.written.pop(key, None)
+        """A row that says so takes its place: streamed rows cannot be deleted at once."""
+        self._objects.delete(self._clients, key)
 
-    def list_objects(self, prefix: str) -> list[str]:
-        """Keys that begin with the prefix, sorted."""
-        return self._objects.keys(self._clients, prefix)
+    def list_objects(self, prefix: str, *, after: str = "") -> list[str]:
+        """Keys that begin with the prefix, sorted, without those that were deleted."""
+        return self._objects.keys(self._clients, prefix, after)
 
 
 def _listed(clients: Clients, dataset: str) -> list[Any]:

@@ -6,9 +6,9 @@ One folder per table, `<root>/<dataset>/<table>`; everything else lives under
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from deltalake import CommitProperties, DeltaTable
@@ -17,7 +17,18 @@ from ray_backfill import names
 from ray_backfill.calendar import ALL_DATES, DateRange
 from ray_backfill.contract import Table
 from ray_backfill.errors import ContractError, TableNotFoundError, UsageError, WarehouseError
-from ray_backfill.warehouse import _arrow, _commit, _files, _lease, _objects, _read, _stage, _sweep
+from ray_backfill.warehouse import (
+    _arrow,
+    _commit,
+    _files,
+    _history,
+    _lease,
+    _loads,
+    _objects,
+    _read,
+    _stage,
+    _sweep,
+)
 from ray_backfill.warehouse._objects import SCHEMES
 from ray_backfill.warehouse.protocol import Lease, Partition, Published, Staged, TableInfo, Version
 
@@ -25,20 +36,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["SCHEMES", "Lake"]
-
-_QUIET = frozenset(
-    {
-        "timestamp",
-        "operation",
-        "operationParameters",
-        "operationMetrics",
-        "engineInfo",
-        "clientVersion",
-        "version",
-        "readVersion",
-        "action",
-    }
-)
 
 
 class Lake:
@@ -144,33 +141,21 @@ class Lake:
         if exists:
             _commit.evolve(self._uri, table)
         load = f"load-{uuid4().hex[:12]}"
-        staged = _stage.stage(self._uri, table, frame, load, "load", [])
-        try:
-            return self._add(table, staged, load, replace_dates)
-        except BaseException:
-            self._discard(table, staged)
-            raise
+        days: list[date] = frame[table.partition].unique().to_list() if table.partition else []
+        with _loads.noted(self._uri, table, load, days):
+            staged = _stage.stage(self._uri, table, frame, load, "load", [])
+            done = self._add(table, staged, load, replace_dates)
+        _loads.sweep_killed(self._uri, table, datetime.now(UTC))
+        return done
 
     def _add(self, table: Table, staged: Sequence[Staged], load: str, replace: bool) -> Published:
         days = tuple(s.day for s in staged) if table.partition else ()
-        about = _about("replace" if replace else "append", load, staged, days)
+        about = _history.about("replace" if replace else "append", load, staged, days)
         if not self.exists(table.name) and _commit.create(self._uri, table, staged, about):
             return _published(0, days, staged)
         every = days if table.partition else _commit.ALL
         version = _commit.commit(self._uri, table, staged, every if replace else (), about)
         return _published(version, days, staged)
-
-    def _discard(self, table: Table, staged: Sequence[Staged]) -> None:
-        """Delete files that were to be loaded, unless the commit stands after all."""
-        stored = _files.open_table(self._uri, table.name) if self.exists(table.name) else None
-        active = {f.path for f in _files.active_files(stored, None)} if stored else set()
-        folder = _objects.table_folder(table.name)
-        with _objects.translated(f"Deleting what was to be loaded into {table.name}"):
-            for item in staged:
-                if item.handle["path"] not in active:
-                    _objects.delete(self._uri, f"{folder}/{item.handle['path']}")
-            if stored is None:
-                _objects.remove_empty(self._uri, folder)
 
     # -- output tables ---------------------------------------------------------------------
     def ensure(self, table: Table) -> None:
@@ -208,7 +193,7 @@ class Lake:
         if lease.table != table.name:
             raise UsageError(f"A lease on {lease.table} does not cover {table.name}.")
         every = tuple(sorted({*days, *remove}))
-        about = _about("publish", lease.run_id, staged, every)
+        about = _history.about("publish", lease.run_id, staged, every)
         version = _commit.commit(self._uri, table, staged, every, about, lambda: self._check(lease))
         return _published(version, every, staged)
 
@@ -216,14 +201,22 @@ class Lake:
         with _objects.translated(f"Looking at the lease on {lease.table}"):
             _lease.check(self._uri, lease)
 
-    def sweep(self, table: Table, *, ended_runs: Sequence[str], older_than: datetime) -> int:
+    def sweep(
+        self,
+        table: Table,
+        *,
+        ended_runs: Sequence[str],
+        older_than: datetime,
+        dates: Collection[date] | None = None,
+        since: datetime | None = None,
+    ) -> int:
         with _objects.translated(f"Sweeping {self._folder(table.name)}"):
-            return _sweep.sweep(self._uri, table.name, ended_runs, older_than)
+            return _sweep.sweep(self._uri, table, ended_runs, older_than, dates, since)
 
     def history(self, table: str) -> list[Version]:
         """Newest first; `detail` holds the run and the dates where this project wrote them."""
         stored = _files.open_table(self._uri, table)
-        return [_version(entry) for entry in stored.history()]
+        return [_history.version(entry) for entry in stored.history()]
 
     def restore(self, table: str, version: int) -> Published:
         """Make an old version the newest one; gives the dates that changed by it.
@@ -288,38 +281,16 @@ class Lake:
         with _objects.translated(f"Deleting {_objects.join(self._uri, path)}"):
             _objects.delete(self._uri, path)
 
-    def list_objects(self, prefix: str) -> list[str]:
+    def list_objects(self, prefix: str, *, after: str = "") -> list[str]:
         """Keys that begin with the prefix, sorted; what could not have been put is left out."""
         folder = prefix.rpartition("/")[0]
         path = _objects.object_key(folder) if folder else _objects.HOUSE
+        behind = f"{_objects.HOUSE}/{after}" if after else None
         with _objects.translated(f"Listing {_objects.join(self._uri, path)}"):
-            found = _objects.list_meta(self._uri, path)
+            found = _objects.list_meta(self._uri, path, after=behind)
         keys = (str(meta["path"]).removeprefix(f"{_objects.HOUSE}/") for meta in found)
         return sorted(key for key in keys if key.startswith(prefix) and _objects.is_key(key))
 
 
-def _about(
-    action: str, run_id: str, staged: Sequence[Staged], days: Sequence[date]
-) -> dict[str, Any]:
-    """What the log says of a commit beside Delta's own."""
-    found = {"action": action, "run_id": run_id, "rows": str(sum(s.rows for s in staged))}
-    if days:
-        found |= {"dates": str(len(days)), "first": str(min(days)), "last": str(max(days))}
-    return found
-
-
 def _published(version: int, days: Sequence[date], staged: Sequence[Staged]) -> Published:
     return Published(str(version), tuple(sorted(days)), sum(s.rows for s in staged))
-
-
-def _version(entry: dict[str, Any]) -> Version:
-    own = {key: str(value) for key, value in entry.items() if key not in _QUIET}
-    if "action" not in entry:
-        given = entry.get("operationParameters") or {}
-        own |= {k: str(v) for k, v in given.items() if k not in ("metadata", "protocol")}
-    return Version(
-        int(entry["version"]),
-        datetime.fromtimestamp(entry["timestamp"] / 1000, UTC),
-        str(entry.get("action") or entry.get("operation", "?").lower()),
-        own,
-    )

@@ -2,12 +2,12 @@
 
 A worker stages what it computed where no reader looks; the driver publishes the staged
 partitions of many dates in one atomic commit. Small objects (journals, reports, leases, the
-digest cache) live beside the tables under keys like `runs/<run>.ndjson`.
+digest cache) live beside the tables under keys like `runs/<table>/<run>.ndjson`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Protocol
@@ -149,8 +149,20 @@ class Warehouse(Protocol):
         Raises `LeaseLostError` where the lease is no longer this run's.
         """
 
-    def sweep(self, table: Table, *, ended_runs: Sequence[str], older_than: datetime) -> int:
-        """Delete staged files of ended runs that no version of the table ever named."""
+    def sweep(
+        self,
+        table: Table,
+        *,
+        ended_runs: Sequence[str],
+        older_than: datetime,
+        dates: Collection[date] | None = None,
+        since: datetime | None = None,
+    ) -> int:
+        """Delete staged files of ended runs that no version of the table ever named.
+
+        `dates`: no others were staged; `since`: the first of the runs began then. Where both are
+        known, the cost does not grow with the table's history.
+        """
 
     def history(self, table: str) -> list[Version]: ...
 
@@ -173,7 +185,8 @@ class Warehouse(Protocol):
 
     def get_object(self, key: str) -> bytes | None: ...
 
-    def list_objects(self, prefix: str) -> list[str]: ...
+    def list_objects(self, prefix: str, *, after: str = "") -> list[str]:
+        """Keys that begin with the prefix, sorted; of these only such that sort behind `after`."""
 
     def delete_object(self, key: str) -> None:
         """Take an object away: what is read of it from then on is None or empty."""

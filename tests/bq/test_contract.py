@@ -391,6 +391,23 @@ def test_small_objects_are_the_last_that_was_put(place: Place) -> None:
     assert house.list_objects("nothing/") == []
 
 
+def test_small_objects_are_listed_behind_a_key_and_no_more_once_deleted(place: Place) -> None:
+    """What was deleted is as if it had never been, until it is put again."""
+    house = place.house
+    for name in ("a", "b", "b2", "c"):
+        house.put_object(f"notes/{name}", name.encode())
+    house.put_object("notes/c", b"c, grown")
+    assert house.list_objects("notes/", after="notes/b") == ["notes/b2", "notes/c"]
+    assert house.list_objects("notes/", after="notes/c") == []
+    house.delete_object("notes/b2")
+    house.delete_object("notes/never")
+    for again in (house, place.again().house):
+        assert again.list_objects("notes/") == ["notes/a", "notes/b", "notes/c"]
+        assert not again.get_object("notes/b2")
+    house.put_object("notes/b2", b"")
+    assert house.list_objects("notes/", after="notes/b") == ["notes/b2", "notes/c"]
+
+
 def test_a_request_to_cancel_is_seen_elsewhere_and_taken_away(place: Place) -> None:
     """One process asks, another reads; what was taken away can be asked again."""
     here, there = place.house, place.again().house
