@@ -167,7 +167,7 @@ def test_a_roster_row_stands_for_a_game_not_yet_played(reference: Reference) -> 
     assert kinds["roster"] > 100
     for row in day.rows:
         game = reference.schedule.game_of(row["team_abbr"], date(2026, 4, 12))
-        assert (row["population"] == "roster") == (not game.final)
+        assert (row["population"] == "roster") == (not game.played)
 
 
 def test_boston_to_los_angeles_is_2600_miles(reference: Reference) -> None:

@@ -16,7 +16,7 @@ from ray_backfill_nba.player_context import JOB
 from ray_backfill_nba.raw_tables import RAW_TABLES
 from tests.frames import Tables, calendar_of, rows_of, table_of
 from tests.reference import Reference, real
-from tests.reference.adversarial import adversarial_tables
+from tests.reference.adversarial import DEFECTS, adversarial_tables
 from tests.reference.compare import Comparison, compare_calendar, compare_days, spans
 
 needs_real_data = pytest.mark.skipif(real.absent() is not None, reason=str(real.absent()))
@@ -36,12 +36,17 @@ ALWAYS = (
     date(2026, 4, 12),  # rosters
 )
 DRAWN = 28
-SEEDS = range(4)
+SEEDS = range(5)
 
 
-def options(*, strict_known_at: bool) -> Any:
+QUARANTINE, DROP_ROW = "quarantine", "drop_row"
+
+
+def options(*, strict_known_at: bool = False, on_conflict: str = QUARANTINE) -> Any:
     """The job's options."""
-    return JOB.options(strict_known_at=strict_known_at)
+    if on_conflict == QUARANTINE:  # the default
+        return JOB.options(strict_known_at=strict_known_at)
+    return JOB.options(strict_known_at=strict_known_at, on_conflict=on_conflict)
 
 
 def frames_of(rows: dict[str, list[dict[str, Any]]]) -> dict[str, pl.DataFrame]:
@@ -66,7 +71,7 @@ def every_day(reference: Reference) -> list[date]:
 @pytest.fixture(scope="module")
 def real_calendar() -> Calendar:
     """The job's calendar of five seasons."""
-    return calendar_of(JOB, real.tables(), options(strict_known_at=False))
+    return calendar_of(JOB, real.tables(), options())
 
 
 @needs_real_data
@@ -91,7 +96,7 @@ def test_values_of_real_dates(real_calendar: Calendar) -> None:
             reference,
             real_calendar,
             span,
-            options(strict_known_at=False),
+            options(),
         )
     comparison.assert_same()
 
@@ -104,7 +109,7 @@ def test_values_of_real_dates_without_untimed_lines(real_calendar: Calendar) -> 
         comparison,
         JOB,
         real.tables(),
-        real.reference().strictly(),
+        real.reference().told(strict_known_at=True),
         real_calendar,
         [date(2025, 10, 21), date(2025, 11, 15), date(2026, 1, 20)],
         options(strict_known_at=True),
@@ -140,7 +145,7 @@ def test_the_made_up_league_has_every_state() -> None:
     quarantined = reference.day(date(2025, 11, 10)).quarantined
     assert quarantined is not None
     assert "nbac_gamebook_player_stats" in quarantined
-    played = reference.schedule.last_final
+    played = reference.schedule.newest_played
     rosters = [day for day, (state, _) in days.items() if state is None and day > played]
     assert rosters
 
@@ -154,6 +159,28 @@ def test_values_of_the_adversarial_league(seed: int, strict: bool) -> None:
     """On every date of a league full of trouble, every value is the same."""
     rows = adversarial_tables(seed)
     compare_league(rows, frames_of(rows), strict=strict, random=Random(seed))
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_values_with_one_defect(defect: str) -> None:
+    """Whichever of the defects the league has, every value is the same."""
+    rows = adversarial_tables(7, [defect])
+    random = Random(defect)
+    compare_league(rows, frames_of(rows), strict=False, random=random, dates=16)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_values_where_conflicting_rows_are_dropped(seed: int) -> None:
+    """With `on_conflict=drop_row` only the players are left out on whom rows disagree."""
+    rows = adversarial_tables(seed)
+    frames, chosen = frames_of(rows), options(on_conflict=DROP_ROW)
+    reference, comparison = Reference(rows, on_conflict=DROP_ROW), Comparison()
+    calendar = calendar_of(JOB, frames, chosen)
+    days = sorted(set(reference.boxes.disagreeing) & set(reference.schedule.on_day))
+    assert days
+    for span in spans(days, calendar, Random(seed), longest=24):
+        compare_days(comparison, JOB, frames, reference, calendar, span, chosen)
+    comparison.assert_same()
 
 
 def compare_league(
@@ -177,18 +204,19 @@ def compare_league(
 
 
 def test_the_adversarial_league_meets_every_rule() -> None:
-    """Over the seeds used, every rank, book, state, status and issue occurs."""
-    met: Counter[tuple[str, Any]] = Counter()
+    """Over the seeds used, every rank, book, state, status, tier and issue occurs."""
+    met: Counter[Any] = Counter()
     for seed in SEEDS:
         reference = Reference(adversarial_tables(seed))
+        met["off"] += len(reference.schedule.off)
+        met["stray dates"] += len(reference.boxes.strays)
+        met["complete"] += len(reference.boxes.whole)
         for day in reference.schedule.on_day:
             one = reference.day(day)
             met["state", one.state] += 1
             met["quarantined", one.quarantined is not None] += 1
             for row in one.rows:
-                for column in ("points_line_rank", "spread_bookmaker", "total_bookmaker"):
-                    met[column, row[column]] += 1
-                for column in ("population", "season_phase", "player_status", "home_game"):
+                for column in COUNTED:
                     met[column, row[column]] += 1
                 for issue in row["data_quality_issues"]:
                     met["issue", issue] += 1
@@ -198,20 +226,50 @@ def test_the_adversarial_league_meets_every_rule() -> None:
     assert not rare, rare
 
 
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_every_defect_is_one(defect: str) -> None:
+    """It changes the league, and only where it is switched on."""
+    without, with_it = adversarial_tables(7, []), adversarial_tables(7, [defect])
+    assert without == adversarial_tables(7, [])
+    assert without != with_it
+
+
+@pytest.mark.parametrize("defect", ["labels", "late scrapes", "spellings", "spelled places"])
+def test_some_defects_change_no_value(defect: str) -> None:
+    """Other labels than the ids', later scrapes that know less, other spellings."""
+    clean = Reference(adversarial_tables(7, []))
+    spoiled = Reference(adversarial_tables(7, [defect]))
+    days = sorted(clean.schedule.on_day)
+    assert days == sorted(spoiled.schedule.on_day)
+    for day in Random(defect).sample(days, 16):
+        assert clean.day(day).rows == spoiled.day(day).rows
+
+
+COUNTED = (
+    *("points_line_rank", "spread_bookmaker", "total_bookmaker", "population", "season_phase"),
+    *("player_status", "home_game", "data_quality_tier"),
+)
 ISSUES = (
     "no_history",
     "thin_history",
     "history_gap",
+    "history_incomplete",
+    "no_minutes",
     "no_tipoff",
+    "tipoff_disputed",
+    "overdue_game",
     "no_game_spread",
     "no_game_total",
     "no_points_line",
     "unstamped_line",
+    "uniform_points_line",
     "no_injury_report",
     "implausible_spread",
     "implausible_total",
 )
 EXPECTED = (
+    *("off", "stray dates", "complete"),
+    *(("data_quality_tier", tier) for tier in ("gold", "silver", "bronze")),
     *(("state", state) for state in (None, "by_design", "blocked", "future")),
     *(("quarantined", value) for value in (True, False)),
     *(("points_line_rank", rank) for rank in (None, 1, 2, 3, 4, 5)),
@@ -219,7 +277,7 @@ EXPECTED = (
     *(("total_bookmaker", book) for book in (None, "draftkings", "fanduel", "consensus")),
     *(("population", kind) for kind in ("gamebook", "roster")),
     *(("season_phase", phase) for phase in ("early", "mid", "late", "playoffs")),
-    *(("player_status", s) for s in (None, "out", "questionable", "available", "gtd")),
+    *(("player_status", s) for s in (None, "out", "questionable", "available")),
     *(("issue", issue) for issue in ISSUES),
     *(
         (column, known)

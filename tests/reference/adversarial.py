@@ -6,33 +6,43 @@ it is possible. The values make no sense as basketball, and need not.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
-SCHEDULE = "nba_raw.nbac_schedule"
-GAMEBOOK = "nba_raw.nbac_gamebook_player_stats"
-LINES = "nba_raw.odds_api_game_lines"
-PROPS = "nba_raw.odds_api_player_points_props"
-BETTINGPROS = "nba_raw.bettingpros_player_points_props"
-INJURIES = "nba_raw.nbac_injury_report"
-REGISTRY = "nba_reference.nba_players_registry"
-LOCATIONS = "nba_reference.team_locations"
-ALIASES = "nba_reference.player_aliases"
+from tests.reference.defects import SCHEDULES_AND_BOXES
+from tests.reference.feed_defects import FEEDS
+from tests.reference.names import (
+    ALIASES,
+    BETTINGPROS,
+    GAMEBOOK,
+    INJURIES,
+    LINES,
+    LOCATIONS,
+    PROPS,
+    REGISTRY,
+    SCHEDULE,
+)
 
 Row = dict[str, Any]
 
 TEAMS = {
     "ASH": (35.7565, 139.6917, "Asia/Tokyo"),
     "BRK": (40.6826, -73.9754, "America/New_York"),
-    "CAL": (33.4457, -112.0712, "America/Phoenix"),
+    "LAC": (33.4457, -112.0712, "America/Phoenix"),
     "DEL": (39.7487, -105.0077, "America/Denver"),
     "ELM": (-33.8688, 151.2093, "Australia/Sydney"),
     "FEN": (53.35, -6.26, "Europe/Dublin"),
 }
-NAMES = {team: f"{team.title()} Town {team}s" for team in (*TEAMS, "GHO", "HOL", "EST", "WST")}
+NAMES = {
+    **{team: f"{team.title()} Town {team}s" for team in (*TEAMS, "GHO", "HOL", "EST", "WST")},
+    "BRK": "Brooklyn Nets",
+    "LAC": "Los Angeles Clippers",
+}
+"""Two of them are teams whose names are known."""
 ROSTER = 6
 STEADY = {
     "player05": {"points": 18, "minutes_decimal": 20.0},
@@ -113,9 +123,20 @@ class League:
         self.serial += 1
         return f"{prefix}{self.serial:05d}"
 
+    def game_id(self, kind: str, year: int) -> str:
+        """An id of the league: the kind's three digits, the season's year, and a number."""
+        return self.next_id(f"{kind}{year % 100:02d}")
 
-def adversarial_tables(seed: int) -> dict[str, list[Row]]:
-    """The raw tables of a seed, each in a shuffled order."""
+
+DEFECTS = {**SCHEDULES_AND_BOXES, **FEEDS}
+"""What a league can have besides, each by its name."""
+
+
+def adversarial_tables(seed: int, defects: Iterable[str] | None = None) -> dict[str, list[Row]]:
+    """The raw tables of a seed, each in a shuffled order.
+
+    With the named `DEFECTS`; where none are named, with some that the seed draws.
+    """
     league = League(Random(f"league {seed}"))
     for n, team in enumerate(team for team in TEAMS for _ in range(ROSTER)):
         league.team_of[f"player{n:02d}"] = team
@@ -125,9 +146,14 @@ def adversarial_tables(seed: int) -> dict[str, list[Row]]:
         schedule_rows(league, plan)
         game_lines(league, plan)
     references(league)
+    chosen = Random(f"defects {seed}").sample(sorted(DEFECTS), 6) if defects is None else defects
+    for name in DEFECTS:
+        if name in chosen:
+            DEFECTS[name](league.tables, Random(f"{name} {seed}"))
     for table, rows in league.tables.items():
-        league.random.shuffle(rows)
-        if table in (LINES, BETTINGPROS) and league.chance(0.1):
+        Random(f"{table} {seed}").shuffle(rows)
+        absent = Random(f"no {table} {seed}").random() < 0.1
+        if defects is None and absent and table in (LINES, BETTINGPROS):
             rows.clear()
     return league.tables
 
@@ -161,9 +187,9 @@ def season(league: League, name: str, year: int, start: date, *, last: bool) -> 
                     for player in random.sample(sorted(league.team_of), 4):
                         league.team_of[player] = home
             league.plans.append(plan)
-            postponed(league, plan, start, dates)
             if plan.boxes:
                 box_scores(league, plan)
+            postponed(league, plan, start, dates)
             player_lines(league, plan)
             reports(league, plan)
         trades(league)
@@ -197,14 +223,12 @@ def drawn_plan(
         away,
         name,
         year,
-        league.next_id(prefix),
+        league.game_id(prefix, year),
         *kind,
         None if league.chance(0.08) else tipoff,
         random.choices((None, False, True), (9, 5, 1))[0],
     )
     plan.scores = (random.randint(80, 130), random.randint(80, 130))
-    if league.chance(0.05):
-        plan.scores = random.choice(((None, None), (101, None), (None, 88), (95, 95)))
     plan.boxes = not league.chance(0.05)
     return plan
 
@@ -214,7 +238,7 @@ def other_leagues(league: League, name: str, year: int, dates: list[date]) -> No
     random = league.random
     games = [
         ("001", None, dates[0] - timedelta(6), "ASH", "BRK"),
-        ("002", "Pre Season", dates[0] - timedelta(4), "CAL", "DEL"),
+        ("002", "Pre Season", dates[0] - timedelta(4), "LAC", "DEL"),
         ("003", None, dates[9], "EST", "WST"),
         ("009", "All-Star Game", dates[9] + timedelta(1), "EST", "WST"),
         ("009", "Rising_Stars", dates[8], "EST", "WST"),
@@ -223,7 +247,7 @@ def other_leagues(league: League, name: str, year: int, dates: list[date]) -> No
         league.add(
             SCHEDULE,
             {
-                "game_id": league.next_id(prefix),
+                "game_id": league.game_id(prefix, year),
                 "season": name,
                 "season_year": year,
                 "game_date": day,
@@ -251,7 +275,7 @@ def days_to_come(league: League, name: str, year: int, last: date) -> None:
         (1, "ASH", "DEL"),
         (2, "GHO", "HOL"),
         (3, "BRK", "GHO"),
-        (5, "FEN", "CAL"),
+        (5, "FEN", "LAC"),
         (40, "ASH", "BRK"),
     ):
         plan = drawn_plan(league, name, year, last + timedelta(days), home, away, 30)
@@ -317,7 +341,12 @@ def schedule_rows(league: League, plan: Plan, *, disagree: bool = True) -> None:
     if plan.status == 3 and league.chance(0.05):  # another id for the same game, not final
         league.add(
             SCHEDULE,
-            {**row, "game_id": league.next_id("002"), "game_status": 1, "processed_at": None},
+            {
+                **row,
+                "game_id": league.game_id("002", plan.year),
+                "game_status": 1,
+                "processed_at": None,
+            },
         )
     opening = plan.day in (start for _, _, start in SEASONS)
     if disagree and not opening and league.chance(0.025):
@@ -328,10 +357,9 @@ def wrong_schedule(league: League, plan: Plan) -> Row:
     """One or two columns of a game, other than planned."""
     wrong = {
         "game_date_est": None if plan.tipoff is None else plan.tipoff - timedelta(hours=5),
-        "neutral_site_flag": False if plan.neutral is None else not plan.neutral,
+        "neutral_site_flag": not plan.neutral,
         "home_team_score": 77,
         "season_type": "cup_final",
-        "is_playoffs": plan.playoffs is not True,
     }
     return {name: wrong[name] for name in league.random.sample(sorted(wrong), 2)}
 
@@ -351,12 +379,13 @@ def trades(league: League) -> None:
 
 
 def box_scores(league: League, plan: Plan) -> None:
-    """Both teams' rows of one game; seldom only one team's."""
+    """Both teams' rows of one game, mostly adding up to its score; seldom only one team's."""
     random = league.random
     complete = league.chance(0.7)
     sides = [plan.home, plan.away]
     if league.chance(0.03):
         sides.pop()
+    sums = {plan.home: 0, plan.away: 0}
     for team in sides:
         players = [player for player, at in league.team_of.items() if at == team]
         rows = []
@@ -370,8 +399,13 @@ def box_scores(league: League, plan: Plan) -> None:
         for row in rows:
             if row["player_status"] == "active":
                 row |= STEADY.get(row["player_lookup"], {})
-            if not league.chance(0.08):
+            if not league.chance(0.03):
+                sums[team] += row["points"] or 0
                 duplicates(league, row)
+    if league.chance(0.94):  # else the score is another one
+        plan.scores = (sums[plan.home], sums[plan.away])
+    elif league.chance(0.5):
+        plan.scores = random.choice(((None, None), (101, None), (None, 88), (95, 95), (0, 0)))
     if league.chance(0.1):
         nobody = box_row(league, plan.day, "nobody", plan.home, 20_000)
         league.add(GAMEBOOK, {**nobody, "player_lookup": None})
@@ -467,7 +501,7 @@ def duplicates(league: League, row: Row) -> None:
     if league.chance(0.06) and row["processed_at"] is not None:
         other["processed_at"] = random.choice((None, scraped(row["game_date"], 23)))
         league.add(GAMEBOOK, other)
-    elif league.chance(0.006):
+    elif league.chance(0.004):
         if league.chance(0.3):
             other["team_abbr"] = random.choice(sorted(TEAMS))
         if league.chance(0.3):
@@ -501,9 +535,11 @@ def moments(league: League, day: date, tipoff: datetime | None) -> list[datetime
     return times
 
 
-def feed_start(league: League, day: date, tipoff: datetime | None) -> datetime | None:
+def feed_start(league: League, plan: Plan) -> datetime | None:
     """What a feed takes for the tip-off: about right, wrong or unknown."""
-    guess = tipoff or datetime(day.year, day.month, day.day, 23, tzinfo=UTC)
+    if plan.tipoff is None and plan.day.toordinal() % 2:
+        return None
+    guess = plan.tipoff or datetime(plan.day.year, plan.day.month, plan.day.day, 23, tzinfo=UTC)
     return league.random.choice((guess, guess, guess + timedelta(hours=3), None))
 
 
@@ -520,7 +556,7 @@ def game_lines(league: League, plan: Plan) -> None:
     level = random.choice((-31, -30, -12, -6.5, -3, 0, 0, 2.5, 8, 30, 33))
     height = random.choice((148, 149, 215.5, 220, 231, 300, 303))
     for book in offered:
-        start = feed_start(league, plan.day, plan.tipoff)
+        start = feed_start(league, plan)
         for when in moments(league, plan.day, plan.tipoff or start):
             base = {
                 "snapshot_timestamp": when,
@@ -606,7 +642,7 @@ def props(league: League, plan: Plan, player: str, points: float) -> None:
     if league.chance(0.5):
         offered = [book for book in offered if book[0].lower() not in "df"]
     for book in offered:
-        start = feed_start(league, plan.day, plan.tipoff)
+        start = feed_start(league, plan)
         for when in moments(league, plan.day, plan.tipoff or start):
             for _ in range(random.choice((1, 1, 1, 2))):
                 row = {

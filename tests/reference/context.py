@@ -9,26 +9,47 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from tests.reference.boxes import Boxes
+from tests.reference.aliases import Aliases, Resolve
+from tests.reference.boxes import Boxes, teams_with_rows
 from tests.reference.form import form
-from tests.reference.injuries import Report, injuries, team_report
+from tests.reference.games import Game
+from tests.reference.injuries import Report, injuries, reports, team_report
 from tests.reference.lines import (
+    BookLine,
     GameLine,
-    bettingpros_quotes,
+    PointsLine,
+    books,
     game_line,
     game_lines,
-    odds_api_quotes,
+    points_columns,
     points_line,
+    uniform_books,
 )
 from tests.reference.load import history_gap, rest_and_load
-from tests.reference.people import Resolve, age, aliases, birth_dates, resolver
+from tests.reference.names import (
+    ALIASES,
+    BETTINGPROS,
+    GAMEBOOK,
+    INJURIES,
+    LINES,
+    LOCATIONS,
+    PROPS,
+    REGISTRY,
+    SCHEDULE,
+    read_all,
+)
+from tests.reference.people import age, birth_dates
 from tests.reference.population import Member, members, state
-from tests.reference.rows import Row, known
+from tests.reference.quality import Circumstances, newest_complete, quality
+from tests.reference.quotes import Book, points_quotes
+from tests.reference.rows import Row
 from tests.reference.schedule import Schedule
 from tests.reference.team import Ratings, ahead_and_rest, ratings, team_and_opponent
+from tests.reference.tipoffs import feed_tipoffs
 from tests.reference.travel import arenas, travel
 
 Tables = Mapping[str, list[Row]]
+QUARANTINE, DROP_ROW = "quarantine", "drop_row"
 
 
 @dataclass(frozen=True)
@@ -40,30 +61,62 @@ class ReferenceDay:
     quarantined: str | None = None
 
 
-def reference_rows(tables: Tables, day: date, *, strict_known_at: bool = False) -> ReferenceDay:
+@dataclass(frozen=True)
+class Conflict:
+    """Rows of one key that disagree; `player` is None for a row of the schedule."""
+
+    table: str
+    player: str | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Slate:
+    """What all rows of a date are made from."""
+
+    day: date
+    people: list[Member]
+    markets: dict[Game, tuple[GameLine, GameLine]]
+    points: dict[str, dict[Book, BookLine]]
+    uniform: set[Book]
+    strength: dict[str, Ratings]
+    reports: dict[str, Report | None]
+    births: dict[str, dict[str, date]]
+
+
+def reference_rows(
+    tables: Tables, day: date, *, strict_known_at: bool = False, on_conflict: str = QUARANTINE
+) -> ReferenceDay:
     """The rows of one date from raw rows over all dates."""
-    return Reference(tables, strict_known_at=strict_known_at).day(day)
+    return Reference(tables, strict_known_at=strict_known_at, on_conflict=on_conflict).day(day)
 
 
 class Reference:
     """The raw tables, indexed once, and every date that can be computed from them."""
 
-    def __init__(self, tables: Tables, *, strict_known_at: bool = False) -> None:
+    def __init__(
+        self, tables: Tables, *, strict_known_at: bool = False, on_conflict: str = QUARANTINE
+    ) -> None:
         self.strict = strict_known_at
-        self.schedule = Schedule(tables.get("nba_raw.nbac_schedule", []))
-        self.boxes = Boxes(tables.get("nba_raw.nbac_gamebook_player_stats", []), self.schedule)
-        self.props = by_date(tables.get("nba_raw.odds_api_player_points_props", []))
-        self.bettingpros = by_date(tables.get("nba_raw.bettingpros_player_points_props", []))
-        self.lines = by_date(tables.get("nba_raw.odds_api_game_lines", []))
-        self.reports = by_date(tables.get("nba_raw.nbac_injury_report", []))
-        self.registry = tables.get("nba_reference.nba_players_registry", [])
-        self.arenas = arenas(tables.get("nba_reference.team_locations", []))
-        self.aliases = aliases(tables.get("nba_reference.player_aliases", []))
+        self.on_conflict = on_conflict
+        self.raw = read_all(tables)
+        self.schedule = Schedule(
+            self.raw[SCHEDULE],
+            teams_with_rows(self.raw[GAMEBOOK]),
+            feed_tipoffs(self.raw[LINES], self.raw[PROPS]),
+        )
+        self.aliases = Aliases(self.raw[ALIASES], self.raw[GAMEBOOK], self.schedule)
+        self.boxes = Boxes(self.raw[GAMEBOOK], self.schedule, self.aliases)
+        self.props = by_date(self.raw[PROPS])
+        self.bettingpros = by_date(self.raw[BETTINGPROS])
+        self.lines = by_date(self.raw[LINES])
+        self.reports = by_date(self.raw[INJURIES])
+        self.arenas = arenas(self.raw[LOCATIONS])
 
-    def strictly(self) -> Reference:
-        """The same tables, with lines that have no time left out."""
+    def told(self, *, strict_known_at: bool = False, on_conflict: str = QUARANTINE) -> Reference:
+        """The same tables under other options."""
         other = copy(self)
-        other.strict = True
+        other.strict, other.on_conflict = strict_known_at, on_conflict
         return other
 
     def state(self, day: date) -> tuple[str | None, int]:
@@ -78,110 +131,151 @@ class Reference:
         what = state(day, self.schedule, people)
         if what is not None:
             return ReferenceDay(state=what)
-        resolve = resolver({member.player for member in people}, self.aliases)
-        births = birth_dates(self.registry, resolve)
-        reports = self.team_reports(day, resolve)
-        markets = {
-            game: (
-                game_line(self.lines.get(day, []), game, "spreads", self.strict),
-                game_line(self.lines.get(day, []), game, "totals", self.strict),
-            )
-            for game in {member.game for member in people}
-        }
-        strength = {
-            team: ratings(team, game.season, day, self.schedule, self.boxes)
-            for game in markets
-            for team in (game.home, game.away)
-        }
-        rows = [
-            self.row(
-                member,
-                *markets[member.game],
-                strength,
-                reports.get(member.team),
-                births.get(member.player, {}),
-                resolve,
-            )
-            for member in people
-        ]
-        trouble = [
-            *self.schedule.quarantined.get(day, []),
-            *self.boxes.quarantined.get(day, []),
-            *(text for report in reports.values() if report for text in report.disagreeing),
-        ]
-        return ReferenceDay(rows=rows, quarantined="; ".join(trouble) or None)
+        slate = self.slate(day, people)
+        conflicts = self.conflicts(slate)
+        spoiled = [c for c in conflicts if c.player is None or self.on_conflict == QUARANTINE]
+        dropped = {conflict.player for conflict in conflicts}
+        return ReferenceDay(
+            rows=[self.row(one, slate) for one in people if one.player not in dropped],
+            quarantined="; ".join(conflict.text for conflict in spoiled) or None,
+        )
 
-    def team_reports(self, day: date, resolve: Resolve) -> dict[str, Report | None]:
+    def slate(self, day: date, people: list[Member]) -> Slate:
+        """Everything that the rows of a date share."""
+        games = {member.game for member in people}
+        teams = {member.player: member.team for member in people}
+        resolve = self.aliases.on(self.season_of(day), teams)
+        lines = self.lines.get(day, [])
+        points = {member.player: self.points(member, resolve) for member in people}
+        return Slate(
+            day=day,
+            people=people,
+            markets={
+                game: (
+                    game_line(lines, game, "spreads", self.strict),
+                    game_line(lines, game, "totals", self.strict),
+                )
+                for game in games
+            },
+            points=points,
+            uniform=uniform_books(points.values()),
+            strength={
+                team: ratings(team, game.season, day, self.schedule, self.boxes)
+                for game in games
+                for team in game.teams
+            },
+            reports=self.team_reports(day, teams, resolve),
+            births=birth_dates(self.raw[REGISTRY], resolve),
+        )
+
+    def season_of(self, day: date) -> str:
+        return self.schedule.on_day[day][0].season
+
+    def points(self, member: Member, resolve: Resolve) -> dict[Book, BookLine]:
+        """The points line of every book for a player."""
+        day = member.game.day
+        quotes = points_quotes(
+            self.props.get(day, []),
+            self.bettingpros.get(day, []),
+            member.player,
+            member.team,
+            member.game,
+            resolve,
+        )
+        return books(quotes, self.strict, two_sided=True)
+
+    def team_reports(
+        self, day: date, teams: Mapping[str, str], resolve: Resolve
+    ) -> dict[str, Report | None]:
         """The deciding report of every team that plays."""
-        teams = {team for game in self.schedule.on_day[day] for team in (game.home, game.away)}
+        rows = reports(self.reports.get(day, []), day, teams, self.boxes, resolve)
         return {
-            team: team_report(
-                self.reports.get(day, []), team, self.schedule.game_of(team, day), resolve
-            )
-            for team in teams
+            team: team_report(rows, team, game)
+            for game in self.schedule.on_day[day]
+            for team in game.teams
         }
 
-    def row(
-        self,
-        member: Member,
-        spread: GameLine,
-        total: GameLine,
-        strength: dict[str, Ratings],
-        report: Report | None,
-        births: dict[str, date],
-        resolve: Resolve,
-    ) -> Row:
+    def conflicts(self, slate: Slate) -> list[Conflict]:
+        """The keys of the date whose rows disagree, of the tables that it is made from."""
+        found = [
+            Conflict(SCHEDULE, None, f"{SCHEDULE}: {game.away} at {game.home}: {game.disagree}")
+            for game in self.schedule.on_day[slate.day]
+            if game.disagree
+        ]
+        found += [
+            Conflict(GAMEBOOK, player, f"{GAMEBOOK}: {player}: {columns}")
+            for player, columns in self.boxes.disagreeing.get(slate.day, {}).items()
+        ]
+        found += [
+            Conflict(INJURIES, player, f"{INJURIES}: {player}: {columns}")
+            for report in slate.reports.values()
+            if report is not None
+            for player, columns in report.disagreeing.items()
+        ]
+        return found
+
+    def row(self, member: Member, slate: Slate) -> Row:
         """One player."""
         game, player, team, opponent = member.game, member.player, member.team, member.opponent
         day, season = game.day, game.season
         schedule, boxes = self.schedule, self.boxes
         history = boxes.history(player, season, day)
         gap = history_gap(team, season, day, schedule, boxes)
-        points, points_untimed = points_line(
-            odds_api_quotes(self.props.get(day, []), player, team, game, resolve),
-            bettingpros_quotes(self.bettingpros.get(day, []), player, game, resolve),
-            history,
-            self.strict,
-        )
+        points = points_line(slate.points[player])
+        spread, total = slate.markets[game]
+        report = slate.reports.get(team)
         row: dict[str, Any] = {
-            "game_date": day,
-            "game_id": f"{day:%Y%m%d}_{game.away}_{game.home}",
-            "nba_game_id": game.game_id,
-            "season": season,
-            "season_type": game.season_type,
-            "season_phase": game.phase,
-            "tipoff_at": game.tipoff,
-            "player_lookup": player,
-            "player_name": member.name,
-            "team_abbr": team,
-            "opponent_team_abbr": opponent,
-            "home_game": team == game.home,
-            "population": member.population,
-            **points,
+            **identity(member),
+            **points_columns(points, history),
             **game_lines(spread, total, team == game.home),
             **rest_and_load(history, day, gap),
             **form(player, opponent, season, day, schedule, boxes),
-            **team_and_opponent(strength[team], strength[opponent], team, opponent, game, schedule),
+            **team_and_opponent(
+                slate.strength[team], slate.strength[opponent], team, opponent, game, schedule
+            ),
             **ahead_and_rest(team, opponent, game, schedule),
             **travel(team, game, season, schedule, self.arenas),
-            "player_age": age(births, season, day),
+            "player_age": age(slate.births.get(player, {}), season, day),
             **injuries(player, report, season, day, boxes),
         }
-        untimed = points_untimed or spread.untimed or total.untimed
-        row["data_quality_tier"] = tier(len(history))
-        row["data_quality_issues"] = issues(row, len(history), gap, untimed, report is None)
-        row["known_at_max"] = max(
-            known(
-                [
-                    row["points_line_at"],
-                    row["spread_at"],
-                    row["total_at"],
-                    report.at if report else None,
-                ]
+        return row | quality(
+            row,
+            Circumstances(
+                game=game,
+                history=history,
+                gap=gap,
+                untimed_line=points.untimed or spread.untimed or total.untimed,
+                uniform_line=is_uniform(points, slate.uniform),
+                report_at=report.at if report else None,
+                missing=boxes.missing(team, season, day),
+                newest_complete=newest_complete(team, season, day, schedule, boxes),
             ),
-            default=None,
         )
-        return row
+
+
+def identity(member: Member) -> dict[str, Any]:
+    """Every column of the group."""
+    game = member.game
+    return {
+        "game_date": game.day,
+        "game_id": f"{game.day:%Y%m%d}_{game.away}_{game.home}",
+        "nba_game_id": game.game_id,
+        "season": game.season,
+        "season_type": game.season_type,
+        "season_phase": game.phase,
+        "tipoff_at": game.tipoff,
+        "player_lookup": member.player,
+        "player_name": member.name,
+        "team_abbr": member.team,
+        "opponent_team_abbr": member.opponent,
+        "home_game": member.team == game.home,
+        "population": member.population,
+    }
+
+
+def is_uniform(points: PointsLine, uniform: set[Book]) -> bool:
+    """Whether the line is one of a book that says the same of everybody."""
+    return points.book is not None and points.book in uniform
 
 
 def by_date(rows: list[Row]) -> dict[date, list[Row]]:
@@ -189,28 +283,3 @@ def by_date(rows: list[Row]) -> dict[date, list[Row]]:
     for row in rows:
         dates[row["game_date"]].append(row)
     return dates
-
-
-def tier(games: int) -> str:
-    if games >= 10:
-        return "gold"
-    return "silver" if games >= 5 else "bronze"
-
-
-def issues(row: Row, games: int, gap: bool, untimed: bool, unreported: bool) -> list[str]:
-    """What a reader of the row should know, in the order of the list."""
-    spread, total = row["game_spread"], row["game_total"]
-    flags = {
-        "no_history": games == 0,
-        "thin_history": games in (1, 2),
-        "history_gap": gap,
-        "no_tipoff": row["tipoff_at"] is None,
-        "no_game_spread": spread is None,
-        "no_game_total": total is None,
-        "no_points_line": not row["has_prop_line"],
-        "unstamped_line": untimed,
-        "no_injury_report": unreported,
-        "implausible_spread": spread is not None and abs(spread) > 30,
-        "implausible_total": total is not None and not 150 <= total <= 300,
-    }
-    return [issue for issue, holds in flags.items() if holds]

@@ -1,4 +1,4 @@
-"""Form: what the player did in the newest games of H."""
+"""Form: what the player did in the newest games of H. Domain rules, section 5."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from tests.reference.boxes import Box, Boxes
 from tests.reference.rows import exact_mean, known, thousandths
 from tests.reference.schedule import Schedule
-from tests.reference.team import game_minutes, usage_weight
+from tests.reference.team import sums, usage_weight
 
 
 def form(
@@ -54,16 +54,11 @@ def points_per_minute(games: list[Box]) -> float | None:
 
 def usage(box: Box, boxes: Boxes) -> Fraction | None:
     """The share of the team's chances that the player used while he was on the floor."""
-    team = [mate for mate in boxes.side(box.game, box.team) if mate.played]
-    if any(None in (mate.minutes, mate.fga, mate.fta, mate.tov) for mate in team):
-        return None
-    if not box.minutes or box.minutes <= 0:
-        return None
-    weights = sum(usage_weight(mate) for mate in team)
-    if weights == 0:
+    team = sums(box.game, box.team, boxes)
+    if team is None or not box.minutes or box.minutes <= 0 or team.usage_weight == 0:
         return None
     minutes = Fraction(thousandths(box.minutes), 1000)
-    return 100 * usage_weight(box) * Fraction(game_minutes(team), 5) / (minutes * weights)
+    return 100 * usage_weight(box) * Fraction(team.minutes, 5) / (minutes * team.usage_weight)
 
 
 def shooting_decline(history: list[Box]) -> float | None:

@@ -1,63 +1,86 @@
-"""What the team's latest report before tip-off said."""
+"""What the team's latest report before tip-off said. Domain rules, sections 2 and 5 (Injuries)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from tests.reference.aliases import Resolve
 from tests.reference.boxes import Boxes
+from tests.reference.games import Game
 from tests.reference.rows import Row, exact_mean, grouped, known, settle, thousandths
-from tests.reference.schedule import Game
+from tests.reference.tipoffs import EASTERN
 
-EASTERN = ZoneInfo("America/New_York")
+STATUSES = {"out", "doubtful", "questionable", "probable", "available"}
 
 
 @dataclass(frozen=True)
 class Report:
-    """A team's latest report: who is listed, as what, and why."""
+    """A team's latest report: who is listed, as what, and why; on whom its rows disagree."""
 
     at: datetime
     status: dict[str, str | None]
     reason: dict[str, str | None]
-    disagreeing: tuple[str, ...]
+    disagreeing: dict[str, list[str]]
 
 
 def canonical(status: str | None) -> str | None:
-    if status is None:
-        return None
-    status = status.strip().lower()
-    return "questionable" if status == "day-to-day" else status
+    """One of the five statuses, `day-to-day` as questionable; None for any other text."""
+    if status == "day-to-day":
+        return "questionable"
+    return status if status in STATUSES else None
 
 
-def team_report(
-    rows: list[Row], team: str, game: Game, resolve: Callable[[str | None], str | None]
-) -> Report | None:
-    """The report that decides, of the rows of one date."""
+def reports(
+    rows: Iterable[Row],
+    day: date,
+    population: Mapping[str, str],
+    boxes: Boxes,
+    resolve: Resolve,
+) -> list[Row]:
+    """The rows of a date that are reports, of the players meant and with the teams meant.
+
+    No report without a known player, status and team. `population`: the players' teams.
+    """
+    found = []
+    for row in rows:
+        player = resolve(row.get("player_lookup"), row.get("team"))
+        status = canonical(row.get("injury_status"))
+        if player is None or status is None:
+            continue
+        team = row.get("team") or population.get(player)
+        if team is None:
+            latest = boxes.latest(player, day)
+            team = None if latest is None else latest.team
+        if team is not None:
+            found.append({**row, "player_lookup": player, "team": team, "injury_status": status})
+    return found
+
+
+def team_report(rows: list[Row], team: str, game: Game) -> Report | None:
+    """The report that decides: the team's latest one before tip-off."""
     limit = game.tipoff or datetime.combine(game.day, time(0), tzinfo=EASTERN)
     usable = [
         row
         for row in rows
-        if row.get("team") == team
+        if row["team"] == team
         and row.get("report_timestamp") is not None
         and row["report_timestamp"] < limit
     ]
     if not usable:
         return None
     at = max(row["report_timestamp"] for row in usable)
-    status, reason, disagreeing = {}, {}, []
+    status, reason, disagreeing = {}, {}, {}
     latest = [row for row in usable if row["report_timestamp"] == at]
-    for player, group in grouped(latest, lambda r: resolve(r.get("player_lookup"))).items():
-        if player is None:
-            continue
+    for player, group in grouped(latest, lambda r: r["player_lookup"]).items():
         row, columns = settle(group, ("injury_status", "reason"))
         if columns:
-            disagreeing.append(f"nba_raw.nbac_injury_report: {player} disagrees on {columns}")
-        status[player] = canonical(row.get("injury_status"))
+            disagreeing[player] = columns
+        status[player] = row.get("injury_status")
         reason[player] = row.get("reason")
-    return Report(at, status, reason, tuple(disagreeing))
+    return Report(at, status, reason, disagreeing)
 
 
 def star(player: str, season: str, day: date, boxes: Boxes) -> bool:

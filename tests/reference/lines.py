@@ -1,46 +1,28 @@
-"""Lines before tip-off: which book, which number, since when."""
+"""Lines before tip-off: which book, which number, since when. Domain rules, section 3."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from tests.reference.boxes import Box
-from tests.reference.people import Resolve
-from tests.reference.rows import Row, grouped, letters_and_digits, median, positive_zero
-from tests.reference.schedule import Game
+from tests.reference.games import Game
+from tests.reference.quotes import BETTINGPROS, ODDS_API, Book, Quote, Quotes, game_quotes
+from tests.reference.rows import Row, median, positive_zero
 
-ODDS_API, BETTINGPROS = "ODDS_API", "BETTINGPROS"
-CASCADE = (
-    (1, ODDS_API, "draftkings"),
-    (2, BETTINGPROS, "draftkings"),
-    (3, ODDS_API, "fanduel"),
-    (4, BETTINGPROS, "fanduel"),
-    (5, BETTINGPROS, "bettingprosconsensus"),
-)
 CONSENSUS = "bettingprosconsensus"
-NO_BOOK = ""
-
-
-@dataclass(frozen=True)
-class Quote:
-    """One line of one book as seen once; `at` is None where it counts as untimed."""
-
-    at: datetime | None
-    line: float
-    one_price: float | None
-    other_price: float | None
-    opening_line: float | None = None
-
-    @property
-    def preference(self) -> tuple[bool, float, float]:
-        """Both prices first, then the closest ones, then the lowest line."""
-        if self.one_price is None or self.other_price is None:
-            return (True, 0.0, self.line)
-        return (False, abs(self.one_price - self.other_price), self.line)
+CASCADE: tuple[Book, ...] = (
+    (ODDS_API, "draftkings"),
+    (BETTINGPROS, "draftkings"),
+    (ODDS_API, "fanduel"),
+    (BETTINGPROS, "fanduel"),
+    (BETTINGPROS, CONSENSUS),
+)
+CONSENSUS_RANK = 5
+UNIFORM_ROWS = 10
 
 
 @dataclass(frozen=True)
@@ -52,38 +34,75 @@ class BookLine:
     at: datetime | None
 
 
-def seen(at: datetime | None, tipoff: datetime | None) -> tuple[bool, datetime | None]:
-    """Whether a line may be used, and the time that it counts with."""
-    if at is None or tipoff is None:
-        return True, None
-    return at < tipoff, at
+# One book -----------------------------------------------------------------------
 
 
-def book_line(quotes: Iterable[Quote], strict: bool) -> BookLine | None:
-    """The current and the opening line of one book of one source."""
-    quotes = list(quotes)
+@dataclass(frozen=True)
+class Instants:
+    """A book's quotes at its latest and at its earliest instant; `at` None: untimed ones."""
+
+    latest: list[Quote]
+    earliest: list[Quote]
+    at: datetime | None
+
+
+def instants(quotes: list[Quote], strict: bool, two_sided: bool) -> Instants | None:
+    """The quotes that can be current or opening; None without any.
+
+    A timed quote goes before every untimed one. With `two_sided` a book that has timed quotes
+    with both prices has no others.
+    """
     timed = [quote for quote in quotes if quote.at is not None]
+    if two_sided and any(quote.both_prices for quote in timed):
+        timed = [quote for quote in timed if quote.both_prices]
     if timed:
-        last = max(quote.at for quote in timed)
-        first = min(quote.at for quote in timed)
-        current = best(quote for quote in timed if quote.at == last)
-        opening = best(quote for quote in timed if quote.at == first).line
-        if current.opening_line is not None:
+        last, first = max(q.at for q in timed), min(q.at for q in timed)
+        return Instants(
+            [q for q in timed if q.at == last], [q for q in timed if q.at == first], last
+        )
+    return None if strict or not quotes else Instants(quotes, [], None)
+
+
+def left(quotes: list[Quote]) -> list[Quote]:
+    """Of several at one instant those with both prices, and of these the closest prices."""
+    least = min(quote.gap for quote in quotes)
+    return [quote for quote in quotes if quote.gap == least]
+
+
+def settled_line(found: Instants) -> float | None:
+    """The book's current line, where prices alone decide it."""
+    lines = {quote.line for quote in left(found.latest)}
+    return lines.pop() if len(lines) == 1 else None
+
+
+def chosen(quotes: list[Quote], others: list[float]) -> Quote:
+    """By prices, then the nearest to the median of the other books, then the lowest."""
+    middle = median(others) if others else None
+    return min(
+        left(quotes),
+        key=lambda q: (0.0 if middle is None else abs(q.line - middle), q.line),
+    )
+
+
+def books(quotes: Quotes, strict: bool, *, two_sided: bool) -> dict[Book, BookLine]:
+    """The line of every book that has a usable one."""
+    found = {
+        book: one
+        for book, of in quotes.items()
+        if (one := instants(of, strict, two_sided)) is not None
+    }
+    settled = {book: settled_line(one) for book, one in found.items()}
+    lines = {}
+    for book, one in found.items():
+        others = [line for b, line in settled.items() if b != book and line is not None]
+        current = chosen(one.latest, others)
+        opening = None
+        if one.at is not None:
             opening = current.opening_line
-        return BookLine(current.line, opening, last)
-    if strict or not quotes:
-        return None
-    return BookLine(best(quotes).line, None, None)
-
-
-def best(quotes: Iterable[Quote]) -> Quote:
-    return min(quotes, key=lambda quote: quote.preference)
-
-
-def books(quotes: dict[str, list[Quote]], strict: bool) -> dict[str, BookLine]:
-    """Every book with a usable line."""
-    lines = {book: book_line(quotes[book], strict) for book in quotes}
-    return {book: line for book, line in lines.items() if line is not None}
+            if opening is None:
+                opening = chosen(one.earliest, others).line
+        lines[book] = BookLine(current.line, opening, one.at)
+    return lines
 
 
 def middle(lines: list[BookLine]) -> BookLine:
@@ -97,137 +116,85 @@ def middle(lines: list[BookLine]) -> BookLine:
     )
 
 
-# Player points ----------------------------------------------------------------
+# Player points ------------------------------------------------------------------
 
 
-def odds_api_quotes(
-    rows: list[Row], player: str, team: str, game: Game, resolve: Resolve
-) -> dict[str, list[Quote]]:
-    """The player's quotes at the Odds API, by book."""
-    quotes: dict[str, list[Quote]] = defaultdict(list)
-    for row in rows:
-        if resolve(row.get("player_lookup")) != player:
-            continue
-        sides = (row.get("home_team_abbr"), row.get("away_team_abbr"))
-        if None in sides or team not in sides:
-            continue
-        book, line = letters_and_digits(row.get("bookmaker")), row.get("points_line")
-        if book == NO_BOOK or line is None:
-            continue
-        usable, at = seen(row.get("snapshot_timestamp"), game.tipoff or row.get("game_start_time"))
-        if usable:
-            quotes[book].append(Quote(at, line, row.get("over_price"), row.get("under_price")))
-    return quotes
+@dataclass(frozen=True)
+class PointsLine:
+    """The line of the cascade. `book`: the source and book whose own line it is."""
+
+    line: BookLine | None
+    rank: int | None
+    source: str | None
+    bookmaker: str | None
+    book: Book | None
+    books: int
+
+    @property
+    def untimed(self) -> bool:
+        return self.line is not None and self.line.at is None
 
 
-def bettingpros_quotes(
-    rows: list[Row], player: str, game: Game, resolve: Resolve
-) -> dict[str, list[Quote]]:
-    """The player's quotes at BettingPros, over and under side by side, by book."""
-    mine = [
-        row
-        for row in rows
-        if resolve(row.get("player_lookup")) == player
-        and row.get("market_type") == "points"
-        and row.get("is_active") is not False
-        and row.get("bet_side") in ("over", "under")
-        and letters_and_digits(row.get("bookmaker")) != NO_BOOK
-        and row.get("points_line") is not None
-    ]
-    quotes: dict[str, list[Quote]] = defaultdict(list)
-    for (book, line, when), pair in grouped(
-        mine,
-        lambda r: (
-            letters_and_digits(r["bookmaker"]),
-            r["points_line"],
-            r.get("bookmaker_last_update"),
-        ),
-    ).items():
-        over = [row for row in pair if row["bet_side"] == "over"]
-        under = [row for row in pair if row["bet_side"] == "under"]
-        usable, at = seen(when, game.tipoff)
-        if usable:
-            opening = [r.get("opening_line") for r in over + under]
-            quotes[book].append(
-                Quote(
-                    at,
-                    line,
-                    highest(decimal_odds(row.get("odds_american")) for row in over),
-                    highest(decimal_odds(row.get("odds_american")) for row in under),
-                    next((value for value in opening if value is not None), None),
-                )
-            )
-    return quotes
+def points_line(lines: dict[Book, BookLine]) -> PointsLine:
+    """The first of the cascade, else the median of the other books."""
+    names = {name for _, name in lines} - {CONSENSUS}
+    for rank, book in enumerate(CASCADE, start=1):
+        if book in lines:
+            source, name = book
+            recorded = "consensus" if name == CONSENSUS else name
+            return PointsLine(lines[book], rank, source, recorded, book, len(names))
+    if not names:
+        return PointsLine(None, None, None, None, None, 0)
+    entering = [(source, lines[source, name]) for source, name in consensus_books(lines)]
+    timed = [(source, one) for source, one in entering if one.at is not None] or entering
+    source = ODDS_API if ODDS_API in {source for source, _ in timed} else BETTINGPROS
+    line = middle([one for _, one in entering])
+    return PointsLine(line, CONSENSUS_RANK, source, "consensus", None, len(names))
 
 
-def decimal_odds(american: int | None) -> float | None:
-    """Decimal odds of American ones."""
-    if american is None or american == 0:
-        return None
-    return 1 + american / 100 if american > 0 else 1 + 100 / -american
+def consensus_books(lines: dict[Book, BookLine]) -> list[Book]:
+    """Every book once: the Odds API's line, unless only the one of BettingPros has a time."""
+    found = []
+    for name in sorted({name for _, name in lines} - {CONSENSUS}):
+        ours, theirs = lines.get((ODDS_API, name)), lines.get((BETTINGPROS, name))
+        timed_elsewhere = theirs is not None and theirs.at is not None
+        if ours is None or (ours.at is None and timed_elsewhere):
+            found.append((BETTINGPROS, name))
+        else:
+            found.append((ODDS_API, name))
+    return found
 
 
-def highest(prices: Iterable[float | None]) -> float | None:
-    return max((price for price in prices if price is not None), default=None)
-
-
-def points_line(
-    odds_api: dict[str, list[Quote]],
-    bettingpros: dict[str, list[Quote]],
-    history: list[Box],
-    strict: bool,
-) -> tuple[dict[str, Any], bool]:
-    """Every column of the group, and whether the line that is used has no time."""
-    lines = {
-        ODDS_API: books(odds_api, strict),
-        BETTINGPROS: books(bettingpros, strict),
+def uniform_books(lines: Iterable[dict[Book, BookLine]]) -> set[Book]:
+    """The books whose current lines are one single value for 10 or more rows of a date."""
+    values: dict[Book, Counter[float]] = defaultdict(Counter)
+    for of_row in lines:
+        for book, line in of_row.items():
+            values[book][line.current] += 1
+    return {
+        book
+        for book, counts in values.items()
+        if len(counts) == 1 and counts.total() >= UNIFORM_ROWS
     }
-    row: dict[str, Any] = {
-        "points_line_books": len((set(lines[ODDS_API]) | set(lines[BETTINGPROS])) - {CONSENSUS})
-    }
-    source = book = rank = line = None
-    for step, step_source, step_book in CASCADE:
-        if step_book in lines[step_source]:
-            rank, source, line = step, step_source, lines[step_source][step_book]
-            book = "consensus" if step_book == CONSENSUS else step_book
-            break
-    else:
-        entering = consensus_books(lines)
-        if entering:
-            rank, book = 5, "consensus"
-            line = middle([line for _, line in entering])
-            timed = [(s, one) for s, one in entering if one.at is not None] or entering
-            source = ODDS_API if ODDS_API in {s for s, _ in timed} else BETTINGPROS
-    row |= {
+
+
+def points_columns(found: PointsLine, history: list[Box]) -> dict[str, Any]:
+    """Every column of the group."""
+    line = found.line
+    opening = line.opening if line else None
+    return {
         "has_prop_line": line is not None,
         "current_points_line": line.current if line else None,
-        "opening_points_line": line.opening if line else None,
-        "line_movement": (
-            line.current - line.opening if line and line.opening is not None else None
-        ),
-        "points_line_source": source,
-        "points_line_bookmaker": book,
-        "points_line_rank": rank,
+        "opening_points_line": opening,
+        "line_movement": None if opening is None else line.current - opening,
+        "points_line_source": found.source,
+        "points_line_bookmaker": found.bookmaker,
+        "points_line_rank": found.rank,
         "points_line_at": line.at if line else None,
+        "points_line_books": found.books,
         "prop_over_streak": streak(history, line.current, 1) if line else None,
         "prop_under_streak": streak(history, line.current, -1) if line else None,
     }
-    return row, line is not None and line.at is None
-
-
-def consensus_books(lines: dict[str, dict[str, BookLine]]) -> list[tuple[str, BookLine]]:
-    """Every book once: the Odds API's line, unless only the one of BettingPros has a time."""
-    chosen = []
-    for book in sorted((set(lines[ODDS_API]) | set(lines[BETTINGPROS])) - {CONSENSUS}):
-        ours, theirs = lines[ODDS_API].get(book), lines[BETTINGPROS].get(book)
-        only_theirs_timed = (
-            theirs is not None and theirs.at is not None and (ours is None or ours.at is None)
-        )
-        if ours is None or only_theirs_timed:
-            chosen.append((BETTINGPROS, theirs))
-        else:
-            chosen.append((ODDS_API, ours))
-    return chosen
 
 
 def streak(history: list[Box], line: float, sign: int) -> int:
@@ -242,54 +209,7 @@ def streak(history: list[Box], line: float, sign: int) -> int:
     return length
 
 
-# Game lines -------------------------------------------------------------------
-
-
-def game_line_quotes(rows: list[Row], game: Game, market: str) -> dict[str, list[Quote]]:
-    """The quotes of a game, by book: home-relative spreads, or totals."""
-    prices: dict[tuple[str, datetime | None, bool, float], dict[str, list[float | None]]] = {}
-    times: dict[tuple[str, datetime | None, bool, float], datetime | None] = {}
-    for row in rows:
-        if (row.get("home_team_abbr"), row.get("away_team_abbr")) != (game.home, game.away):
-            continue
-        book, point = letters_and_digits(row.get("bookmaker_key")), row.get("outcome_point")
-        if row.get("market_key") != market or book == NO_BOOK or point is None:
-            continue
-        side = outcome(row, market)
-        if side is None:
-            continue
-        when = row.get("snapshot_timestamp")
-        usable, at = seen(when, game.tipoff or row.get("commence_time"))
-        if not usable:
-            continue
-        point = -point if side == "away" else point
-        key = (book, when, at is None, point)
-        times[key] = at
-        prices.setdefault(key, {}).setdefault(side, []).append(row.get("outcome_price"))
-    one, other = ("home", "away") if market == "spreads" else ("over", "under")
-    quotes: dict[str, list[Quote]] = defaultdict(list)
-    for key, sides in prices.items():
-        quotes[key[0]].append(
-            Quote(
-                times[key],
-                key[3],
-                highest(sides.get(one, [])),
-                highest(sides.get(other, [])),
-            )
-        )
-    return quotes
-
-
-def outcome(row: Row, market: str) -> str | None:
-    """Which side a row is of."""
-    name = row.get("outcome_name")
-    if market == "totals":
-        return {"Over": "over", "Under": "under"}.get(name)
-    if name is None:
-        return None
-    if name == row.get("home_team"):
-        return "home"
-    return "away" if name == row.get("away_team") else None
+# Game lines ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -307,10 +227,10 @@ class GameLine:
 
 def game_line(rows: list[Row], game: Game, market: str, strict: bool) -> GameLine:
     """DraftKings, else FanDuel, else the median of all books."""
-    lines = books(game_line_quotes(rows, game, market), strict)
-    for book in ("draftkings", "fanduel"):
-        if book in lines:
-            return GameLine(lines[book], book, len(lines))
+    lines = books(game_quotes(rows, game, market), strict, two_sided=False)
+    for name in ("draftkings", "fanduel"):
+        if (ODDS_API, name) in lines:
+            return GameLine(lines[ODDS_API, name], name, len(lines))
     if lines:
         return GameLine(middle(list(lines.values())), "consensus", len(lines))
     return GameLine(None, None, 0)

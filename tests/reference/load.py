@@ -1,4 +1,7 @@
-"""Rest and load: the gaps between the games of H, and what fell into the last days."""
+"""Rest and load: the gaps between the games of H, and what fell into the last days.
+
+Domain rules, section 5.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,14 @@ COLUMNS = (
 
 
 def history_gap(team: str, season: str, day: date, schedule: Schedule, boxes: Boxes) -> bool:
-    """Whether a final game of the team in the 14 days before has no rows for the team."""
-    return any(
-        game.final and game.day >= day - timedelta(14) and not boxes.side(game, team)
-        for game in schedule.before(team, season, day)
-    )
+    """Whether a box score of the team is missing in the 14 days before.
+
+    That of a game which is not off and has no complete one, or of a stray date.
+    """
+    since = day - timedelta(14)
+    games = [game for game in schedule.before(team, season, day) if game.day >= since]
+    strays = [stray for stray in boxes.strays_before(team, season, day) if stray >= since]
+    return bool(strays) or not all(boxes.complete(game, team) for game in games)
 
 
 def rest_and_load(history: list[Box], day: date, gap: bool) -> dict[str, Any]:

@@ -1,39 +1,24 @@
-"""Spellings and ages: player aliases and the registry."""
+"""Ages from the registry. Domain rules, section 5 (Player)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import date
 
+from tests.reference.aliases import Resolve
+from tests.reference.games import season_of_label
 from tests.reference.rows import Row, grouped, settle
-
-Resolve = Callable[[str | None], str | None]
-
-
-def aliases(rows: Iterable[Row]) -> dict[str, str]:
-    """Whom an alias means; one that means several people means nobody."""
-    targets: dict[str, set[str]] = {}
-    for row in rows:
-        targets.setdefault(row["alias_lookup"], set()).add(row["player_lookup"])
-    return {alias: min(people) for alias, people in targets.items() if len(people) == 1}
-
-
-def resolver(population: set[str], known_aliases: dict[str, str]) -> Resolve:
-    """Replaces a spelling that is nobody of the population by the one that the alias means."""
-
-    def resolve(lookup: str | None) -> str | None:
-        if lookup is None or lookup in population:
-            return lookup
-        return known_aliases.get(lookup, lookup)
-
-    return resolve
 
 
 def birth_dates(rows: Iterable[Row], resolve: Resolve) -> dict[str, dict[str, date]]:
-    """The known birth dates of a player, by season."""
+    """The known birth dates of a player, by season; one that rows disagree on is unknown."""
     found: dict[str, dict[str, date]] = {}
     for (season, player), group in grouped(
-        rows, lambda r: (r["season"], resolve(r.get("player_lookup")))
+        rows,
+        lambda r: (
+            season_of_label(r["season"]) or r["season"],
+            resolve(r.get("player_lookup"), None),
+        ),
     ).items():
         row, _ = settle(group, ("birth_date",))
         if player is not None and row.get("birth_date") is not None:

@@ -1,14 +1,14 @@
-"""Who gets a row on a date, and what the date is."""
+"""Who gets a row on a date, and what the date is. Domain rules, section 4."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from tests.reference.boxes import Box, Boxes
-from tests.reference.schedule import Game, Schedule
+from tests.reference.boxes import ROSTER_DAYS, Box, Boxes
+from tests.reference.games import Game
+from tests.reference.schedule import Schedule
 
-ROSTER_DAYS = 30
 FUTURE_DAYS = 7
 
 
@@ -35,7 +35,7 @@ def members(day: date, schedule: Schedule, boxes: Boxes) -> list[Member]:
         rows = boxes.of_game(game)
         for box in rows:
             found[box.player] = member(box, game, "gamebook")
-        if not rows and not game.final:
+        if not rows and not game.played:
             unplayed.append(game)
     for game in unplayed:
         for box in roster(game, boxes):
@@ -62,8 +62,9 @@ def state(day: date, schedule: Schedule, population: list[Member]) -> str | None
     games = schedule.on_day.get(day, [])
     if not games:
         return "no_games"
-    if schedule.last_final is not None and day > schedule.last_final + timedelta(FUTURE_DAYS):
+    newest = schedule.newest_played
+    if newest is not None and day > newest + timedelta(FUTURE_DAYS):
         return "future"
     if population:
         return None
-    return "blocked" if all(game.final for game in games) else "by_design"
+    return "blocked" if all(game.played for game in games) else "by_design"

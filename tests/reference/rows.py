@@ -38,6 +38,8 @@ def settle(rows: Sequence[Row], columns: Sequence[str]) -> tuple[Row, list[str]]
 
     A column of disagreement is None in the row that comes back.
     """
+    if len(rows) == 1:
+        return dict(rows[0]), []
     tied = distinct(latest_scrape(rows), columns)
     disagree = [
         column for column in columns if any(r.get(column) != tied[0].get(column) for r in tied)

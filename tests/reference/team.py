@@ -1,4 +1,4 @@
-"""Team-game sums: possessions, pace, ratings."""
+"""Team-game sums: possessions, pace, ratings. Domain rules, section 5 (Team and opponent)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from fractions import Fraction
 from typing import Any
 
 from tests.reference.boxes import Box, Boxes
+from tests.reference.games import Game
 from tests.reference.rows import exact_mean, half_up, known, thousandths
-from tests.reference.schedule import Game, Schedule
+from tests.reference.schedule import Schedule
 
 FREE_THROW = Fraction(44, 100)
 GAMES = 10
@@ -28,7 +29,7 @@ def game_minutes(team: list[Box]) -> int:
 
 @dataclass(frozen=True)
 class Sums:
-    """One team's figures in one game."""
+    """One team's figures in one game; `minutes` are those of the game."""
 
     points: int
     fga: int
@@ -38,12 +39,18 @@ class Sums:
     minutes: int
 
     @property
+    def usage_weight(self) -> Fraction:
+        return self.fga + FREE_THROW * self.fta + self.tov
+
+    @property
     def possessions(self) -> Fraction:
         return self.fga + FREE_THROW * self.fta - self.oreb + self.tov
 
 
 def sums(game: Game, team: str, boxes: Boxes) -> Sums | None:
-    """The team's sums; None where one who played lacks a figure, or nobody played."""
+    """The team's sums; None where the box score is not complete or a player's figure unknown."""
+    if not boxes.complete(game, team):
+        return None
     played = [box for box in boxes.side(game, team) if box.played]
     figures = [(b.minutes, b.points, b.fga, b.fta, b.oreb, b.tov) for b in played]
     if not figures or any(None in row for row in figures):
@@ -69,7 +76,7 @@ class Ratings:
 
 
 def ratings(team: str, season: str, day: date, schedule: Schedule, boxes: Boxes) -> Ratings:
-    """Means over the newest complete games of the season."""
+    """Means over the newest games of the season of which both sides have sums."""
     complete: list[tuple[Sums, Sums]] = []
     for game in schedule.before(team, season, day):
         own, other = sums(game, team, boxes), sums(game, game.other(team), boxes)

@@ -1,4 +1,4 @@
-"""Travel: the legs between arenas."""
+"""Travel: the legs between arenas. Domain rules, section 5."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from math import asin, cos, radians, sin, sqrt
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tests.reference.games import Game
 from tests.reference.rows import Row, grouped, settle
-from tests.reference.schedule import Game, Schedule
+from tests.reference.schedule import Schedule
 
 EARTH_MILES = 3958.7613
 
@@ -33,7 +34,7 @@ def arenas(rows: Iterable[Row]) -> dict[str, Arena]:
 
 def arena_of(game: Game, homes: dict[str, Arena]) -> Arena | None:
     """Where a game is played: at the home team's arena, unknown on a neutral site."""
-    return None if game.neutral is True else homes.get(game.home)
+    return None if game.neutral else homes.get(game.home)
 
 
 def miles(start: Arena | None, end: Arena | None) -> float | None:
