@@ -71,7 +71,7 @@ def measure(lake: str, first: int, count: int, season: str | None = None) -> dic
     task = Task(
         JOB, lake, "benchmark", f"{dates[0]}", 1, chosen, seasons, tuple(days),
         facts.job_options, facts.code_version, datetime.now(UTC), BATCH,
-        data_bytes=sizing.data_bytes(dates, rows, seasons),
+        data_bytes=sizing.data_bytes(dates, rows, seasons), rules=facts.rules,
     )  # fmt: skip
     clock = _Clock()
     # Not kept: a worker gives each away before it makes the next.

@@ -51,6 +51,7 @@ class Options:
     die_once: str = ""
     """A file that is made before the first death; where it exists nobody dies any more."""
     quarantine_on: str = ""
+    empty_on: str = ""
     wait_for: str = ""
     """A file: `compute` says where it is by making `<file>.here` and waits until it exists."""
 
@@ -63,9 +64,10 @@ def compute(frames: Frames, dates: Sequence[date], context: Context) -> Computed
     options: Options = context.options
     _misbehave(options, dates)
     sales = frames["sales"].unique()
-    parts = [_one(sales, day) for day in dates]
+    empty = {d: "asked for" for d in dates if options.empty_on in (str(d), "all")}
+    parts = [_one(sales, day) for day in dates if day not in empty]
     quarantined = {d: "asked for" for d in dates if options.quarantine_on in (str(d), "all")}
-    return Computed(pl.concat(parts), quarantined)
+    return Computed(pl.concat([MEANS.empty(), *parts]), quarantined, empty=empty)
 
 
 def _one(sales: pl.DataFrame, day: date) -> pl.DataFrame:

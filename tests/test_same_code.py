@@ -135,6 +135,19 @@ def refused(house: Warehouse, job: Job, plan: Plan, how: RunOptions, other: str)
     assert house.partitions(job.table) == []
 
 
+def test_code_that_a_computation_imports_late_must_be_that_of_the_plan(
+    lake: Warehouse, package: Package
+) -> None:
+    """A module that was edited before `compute` imported it: nothing of it is published."""
+    package.write("late", "SHIFT = 0\n")
+    package.edit("values", "    sold =", "    from . import late\n\n    sold =")
+    package.edit("__init__", '.values",', f'.values", "{package.name}.late",')
+    job, plan = plan_of(lake, package)
+    package.edit("late", "0", "1")
+    other = loaded_code.code_version(job.modules)
+    refused(lake, job, plan, replace(INLINE, job=package.job), other)
+
+
 def test_other_gates_are_refused_too(
     lake: Warehouse, package: Package, monkeypatch: pytest.MonkeyPatch
 ) -> None:

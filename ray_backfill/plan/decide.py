@@ -55,8 +55,7 @@ def _decide(facts: Facts, day: date) -> Decision:
 
 def _not_due(entry: Day, stamp: Stamp | None, season: str) -> Decision:
     assert entry.state is not None
-    off = entry.state in (DateState.NO_GAMES, DateState.BY_DESIGN)
-    if stamp is not None and not stamp.empty and off:
+    if stamp is not None and entry.state in (DateState.NO_GAMES, DateState.BY_DESIGN):
         return Decision(
             day=entry.day,
             state=DateState.STALE,

@@ -159,6 +159,22 @@ def test_equal_dates_are_stamped_anew(place: Place, monkeypatch: pytest.MonkeyPa
     assert place.content().equals(before)
 
 
+def test_a_rightly_empty_date_is_published_and_known(place: Place) -> None:
+    """Its rows go in the commit of the others; it is complete until something changes."""
+    place.ran()
+    empty = DAYS[9]
+    report = place.ran(f"empty_on={empty}", selection=Selection(dates=DAYS[8:11]))
+    assert (report.exit_code, report.empty) == (0, {str(empty): "asked for"})
+    assert set(place.content()["day"]) == set(DAYS) - {empty}
+    plan = place.again().planned(f"empty_on={empty}", selection=Selection(dates=DAYS[8:11]))
+    assert plan.selected == ()
+    assert [d.reason for d in plan.decisions if d.day == empty] == ["empty: asked for"]
+    alone = place.ran(f"empty_on={empty}", selection=Selection(dates=(empty,), select=("all",)))
+    assert (alone.exit_code, list(alone.empty)) == (0, [str(empty)])
+    place.ran("empty_on=")
+    assert as_dict(place.content()) == expected(sales().rows())
+
+
 # -- gates ---------------------------------------------------------------------------------------
 def test_nothing_quarantined_slips_in(place: Place) -> None:
     """A date that fails a gate keeps what it had; with other input it is tried again."""
