@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["own_code", "told"]
 
 _OURS = str(Path(__file__).parent)
-_PYTHONS = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
+_PYTHON = sysconfig.get_path("stdlib")
+_PACKAGES = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
 
 
 @contextmanager
@@ -52,5 +53,6 @@ def _place(error: BaseException) -> traceback.FrameSummary | None:
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith(("<", _OURS))
     ]
-    own = [frame for frame in frames if not frame.filename.startswith(_PYTHONS)]
-    return own[-1] if own else next(iter(frames), None)
+    packages = [frame for frame in frames if frame.filename.startswith(_PACKAGES)]
+    own = [f for f in frames if not f.filename.startswith((_PYTHON, *_PACKAGES))]
+    return own[-1] if own else next(iter(packages), None)
