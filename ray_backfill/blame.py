@@ -1,40 +1,16 @@
-"""Errors of other people's code: named by what they come from, never this program's own end."""
+"""Errors of other people's code, in a sentence that says where they come from."""
 
 from __future__ import annotations
 
 import sysconfig
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ray_backfill.errors import BackfillError, RefusedError
-
-if TYPE_CHECKING:
-    from ray_backfill.job import Job
-
-__all__ = ["own_code", "told"]
+__all__ = ["told"]
 
 _OURS = str(Path(__file__).parent)
-_PYTHONS = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
-
-
-@contextmanager
-def own_code(job: Job, what: str) -> Iterator[None]:
-    """Turns whatever a job's function raises, `SystemExit` too, into a `RefusedError` naming it.
-
-    Our own errors, Ctrl-C and a lack of memory pass as they are.
-    """
-    try:
-        yield
-    except (BackfillError, KeyboardInterrupt, MemoryError):
-        raise
-    except BaseException as error:
-        raise RefusedError(
-            f"The {what} of the job {job.name} raised {told(error)}.",
-            hint="This is an error of the job's code.",
-        ) from error
+_PYTHON = sysconfig.get_path("stdlib")
+_PACKAGES = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
 
 
 def told(error: BaseException) -> str:
@@ -52,5 +28,6 @@ def _place(error: BaseException) -> traceback.FrameSummary | None:
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith(("<", _OURS))
     ]
-    own = [frame for frame in frames if not frame.filename.startswith(_PYTHONS)]
-    return own[-1] if own else next(iter(frames), None)
+    packages = [frame for frame in frames if frame.filename.startswith(_PACKAGES)]
+    own = [f for f in frames if not f.filename.startswith((_PYTHON, *_PACKAGES))]
+    return own[-1] if own else next(iter(packages), None)

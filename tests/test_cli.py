@@ -18,7 +18,7 @@ import pytest
 from ray_backfill.cli import plan
 from ray_backfill.engine.journal import run_ids
 from ray_backfill.warehouse import Warehouse
-from tests.conftest import DAYS, environment
+from tests.conftest import DAYS, ROOT, environment
 from tests.engine import ROLLING, content
 from tests.rolling_job import SALES
 
@@ -273,19 +273,28 @@ def test_quiet_leaves_out_what_went_well(lake: Warehouse) -> None:
     assert [line["event"] for line in said(good)] == ["end"]
 
 
-def test_an_error_that_nobody_expected_is_a_line_with_its_traceback(tmp_path: Path) -> None:
-    """Of a run: exit 1, and not a word that is no line."""
+def test_an_error_that_nobody_expected_is_a_line_with_its_traceback(
+    lake: Warehouse, tmp_path: Path
+) -> None:
+    """Of a run: exit 1, and not a word that is no line. A job that does not load is expected."""
     (tmp_path / "broken.py").write_text("raise RuntimeError('this module is broken')")
-    done = subprocess.run(
-        [SCRIPT, "run", "broken:JOB", "-w", str(tmp_path / "lake")],
-        env=environment() | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
+    (tmp_path / "breaking.py").write_text(
+        "import ray_backfill.registry\nfrom tests.rolling_job import JOB\n"
+        "def check(job): raise RuntimeError('this program is broken')\n"
+        "ray_backfill.registry.check_beside_others = check\n"
     )
-    (line,) = said(done)
-    assert (done.returncode, line["level"], line["job"]) == (1, "error", "broken:JOB")
-    assert "this module is broken" in line["message"]
+    for name, code, what in (("breaking", 1, "this program"), ("broken", 2, "this module")):
+        done = subprocess.run(
+            [SCRIPT, "run", f"{name}:JOB", "-w", lake.uri],
+            env=environment() | {"PYTHONPATH": f"{tmp_path}:{ROOT}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        (line,) = said(done)
+        assert (done.returncode, line["level"], line["job"]) == (code, "error", f"{name}:JOB")
+        assert f"{what} is broken" in line["message"]
+        assert ("traceback" in line) == (code == 1)
 
 
 def _on_a_terminal(command: list[str]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ray_backfill.contract import Table
-from ray_backfill.registry import output_tables
+from ray_backfill.registry import catalogue
 from ray_backfill.warehouse.lake import Lake
 from ray_backfill_nba.raw_tables import LOCATIONS, SCHEDULE
 from tests.conftest import environment
@@ -82,7 +82,7 @@ def test_a_wrong_file_ends_with_one_and_says_where(tmp_path: Path) -> None:
     [
         ("nothing", "There is no raw table 'nothing'"),
         ("nba_raw.nothing", "There is no raw table 'nba_raw.nothing'"),
-        *[(name, "is computed by a job") for name in sorted(output_tables())[:1]],
+        *[(name, "is computed by a job") for name in sorted(catalogue().outputs())[:1]],
     ],
 )
 def test_only_raw_tables_are_loaded(tmp_path: Path, name: str, says: str) -> None:

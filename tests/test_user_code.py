@@ -200,7 +200,7 @@ def test_a_job_that_does_not_load_is_named(
     name = f"unloadable_{abs(hash(line))}"
     (tmp_path / f"{name}.py").write_text(f"{line}\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(UsageError, match="cannot be imported") as found:
+    with pytest.raises(UsageError, match="does not load") as found:
         load_job(f"{name}:JOB")
     assert name in found.value.message
     assert told in found.value.message
@@ -219,7 +219,7 @@ def test_what_a_definition_says_is_wrong_is_passed_on(
         load_job("ill_named:JOB")
     with pytest.raises(UsageError) as said:
         replace(ROLLING_JOB, name="no good")
-    assert found.value.message == said.value.message
+    assert found.value.message.endswith(said.value.message)
 
 
 def test_a_command_does_not_end_with_the_exit_code_of_a_job(tmp_path: Path) -> None:

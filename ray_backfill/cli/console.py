@@ -26,16 +26,20 @@ __all__ = [
     "error",
     "in_lines",
     "json_out",
+    "later",
     "note",
     "stderr",
     "stdout",
     "table",
+    "tell_later",
     "text_out",
     "warn",
 ]
 
 _WHOLE = ("run", "id")
 """Columns whose values people copy: they are not folded."""
+_later: list[str] = []
+"""Warnings that wait until it is known how this command speaks."""
 _log: Log | None = None
 """Where notes and errors go as JSON lines, while `in_lines` says so."""
 
@@ -96,8 +100,10 @@ def _cell(value: object) -> str:
 
 
 def json_out(value: object) -> None:
-    """Print one JSON document to stdout."""
-    sys.stdout.write(json.dumps(value, default=_encode, ensure_ascii=False, indent=2) + "\n")
+    """Print one JSON document to stdout; in ASCII where that may hold nothing else."""
+    ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
+    text = json.dumps(value, default=_encode, ensure_ascii=ascii_only, indent=2)
+    sys.stdout.write(text + "\n")
 
 
 def text_out(text: str) -> None:
@@ -133,6 +139,17 @@ def warn(text: str) -> None:
         stderr().print(Text(text, "yellow"))
 
 
+def later(text: str) -> None:
+    """A warning from before it is known whether this command writes text or log lines."""
+    _later.append(text)
+
+
+def tell_later() -> None:
+    """Say what waited."""
+    while _later:
+        warn(_later.pop(0))
+
+
 def error(problem: BackfillError) -> None:
     """What happened and what to do, to stderr."""
     from rich.text import Text
@@ -159,6 +176,7 @@ def in_lines(log: Log | None) -> Iterator[None]:
     from ray_backfill.observe.stream import heard
 
     before, _log = _log, log
+    tell_later()
     try:
         with heard(log):
             yield

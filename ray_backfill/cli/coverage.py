@@ -10,7 +10,14 @@ import typer
 
 from ray_backfill.cli import console
 from ray_backfill.cli.options import JsonOption, WarehouseOption
-from ray_backfill.cli.select import EndOption, SeasonOption, StartOption, facts_of, selection_of
+from ray_backfill.cli.select import (
+    EndOption,
+    SeasonOption,
+    StartOption,
+    facts_of,
+    known_jobs,
+    selection_of,
+)
 from ray_backfill.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,9 +82,9 @@ def coverage(
 
 
 def _job_of(name: str) -> Job:
-    from ray_backfill.registry import job_names, load_job
+    from ray_backfill.registry import load_job
 
-    jobs = [load_job(n) for n in job_names()]
+    jobs = known_jobs().jobs.values()
     for job in jobs:
         full = job.output.name
         if name in (job.name, full, full.partition(".")[2]):

@@ -10,6 +10,7 @@ import typer
 
 from ray_backfill.cli import console
 from ray_backfill.cli.options import JsonOption
+from ray_backfill.cli.select import known_jobs
 
 if TYPE_CHECKING:
     from ray_backfill.contract import Table
@@ -29,7 +30,7 @@ def describe(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a job reads and writes, with the meaning of every column; or list the jobs."""
-    from ray_backfill.registry import find_table, job_names, load_job
+    from ray_backfill.registry import job_names, load_job
 
     if name is None:
         _list_jobs(as_json)
@@ -43,16 +44,13 @@ def describe(
             _print_job(job)
             _print_columns(job.table)
     elif as_json:
-        console.json_out(_table_json(find_table(name)))
+        console.json_out(_table_json(known_jobs().table(name)))
     else:
-        _print_columns(find_table(name))
+        _print_columns(known_jobs().table(name))
 
 
 def _list_jobs(as_json: bool) -> None:
-    from ray_backfill.registry import job_names, load_job
-
-    found = [load_job(name) for name in job_names()]
-    rows = [(job.name, job.output.name, job.description) for job in found]
+    rows = [(job.name, job.output.name, job.description) for job in known_jobs().jobs.values()]
     if as_json:
         console.json_out([dict(zip(("job", "table", "description"), r, strict=True)) for r in rows])
     else:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ray_backfill.calendar import parse_date
+from ray_backfill.calendar import moved, parse_date
+from ray_backfill.cli import console
 from ray_backfill.errors import UsageError
 
 if TYPE_CHECKING:
     from ray_backfill.job import Job
     from ray_backfill.plan import Facts, Selection
+    from ray_backfill.registry import Catalogue
     from ray_backfill.warehouse import Warehouse
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "SelectOption",
     "StartOption",
     "facts_of",
+    "known_jobs",
     "selection_of",
 ]
 
@@ -87,7 +90,7 @@ def selection_of(
     return Selection(
         seasons=tuple(seasons or ()),
         start=first,
-        end=last + timedelta(1) if last else None,
+        end=moved(last, 1) if last else None,
         dates=tuple(parse_date(text) for text in _split(dates)),
         select=asked,
     )
@@ -103,7 +106,40 @@ def facts_of(
     """What a plan of the selection is made of, under the remembered options and those given."""
     from ray_backfill.engine.survey import survey
     from ray_backfill.options import parse_options
+    from ray_backfill.registry import check_beside_others
 
+    warn_of(check_beside_others(job))
+    _check_dates(warehouse, selection)
     return survey(
         warehouse, job, lambda base: parse_options(job, options or (), base), selection.touches
     )
+
+
+def _check_dates(warehouse: Warehouse, selection: Selection) -> None:
+    held = warehouse.partition_range
+    outside = [str(day) for day in selection.dates if day not in held]
+    if outside:
+        raise UsageError(
+            f"No table of {warehouse.uri} can hold {', '.join(outside)}.",
+            hint=f"Its dates are {held}.",
+        )
+
+
+def known_jobs() -> Catalogue:
+    """All known jobs; those that do not load are named on stderr, and left out."""
+    from ray_backfill.registry import catalogue
+
+    found = catalogue()
+    warn_of(found.broken)
+    return found
+
+
+def warn_of(broken: Mapping[str, str]) -> None:
+    """Name the jobs that do not load, each once."""
+    for why in broken.values():
+        _left_out(why)
+
+
+@cache
+def _left_out(why: str) -> None:
+    console.warn(f"Left out: {why}")

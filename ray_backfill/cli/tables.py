@@ -9,6 +9,7 @@ import typer
 
 from ray_backfill.cli import console
 from ray_backfill.cli.options import JsonOption, WarehouseOption
+from ray_backfill.cli.select import known_jobs
 
 if TYPE_CHECKING:
     from ray_backfill.contract import Table
@@ -67,14 +68,15 @@ def _headline(report: LoadReport) -> str:
 def _raw_table(name: str) -> Table:
     """A raw table's contract; raises `UsageError` for an output, or a name that is not known."""
     from ray_backfill.errors import UsageError
-    from ray_backfill.registry import named, output_tables, raw_tables
+    from ray_backfill.registry import named
 
-    raw = raw_tables()
+    known = known_jobs()
+    raw = known.raw_tables()
     hits = named(name, raw)
     if len(hits) == 1:
         return hits[0]
     hint = f"Tables that can be loaded: {', '.join(sorted(raw)) or 'none'}."
-    if named(name, output_tables()):
+    if named(name, known.outputs()):
         raise UsageError(f"{name} is computed by a job; it is not loaded from files.", hint=hint)
     if hits:
         full = ", ".join(t.name for t in hits)
