@@ -29,6 +29,7 @@ _GROUPS = (
     "coverage",
     "tables",
     "describe",
+    "doctor",
 )
 COMMANDS = "ray_backfill.commands"
 """Entry points of this group add their `typer.Typer` app to the command line.

@@ -119,13 +119,19 @@ def pause(attempt: int) -> None:
     time.sleep(random.uniform(longest / 2, longest))  # noqa: S311
 
 
-def tried(doing: str, call: Callable[[], T], *, expected: tuple[Any, ...] = ()) -> T:
+def tried(
+    doing: str,
+    call: Callable[[], T],
+    *,
+    expected: tuple[Any, ...] = (),
+    attempts: int = ATTEMPTS,
+) -> T:
     """The answer of a call, with bounded attempts at what is transient.
 
     Errors of the `expected` types come through as they are; any other becomes a
     `WarehouseError`, at once where trying again cannot help.
     """
-    for attempt in range(ATTEMPTS):
+    for attempt in range(attempts):
         try:
             return call()
         except expected:
@@ -137,7 +143,7 @@ def tried(doing: str, call: Callable[[], T], *, expected: tuple[Any, ...] = ()) 
                 raise _another(doing, error) from error
             if not _google(error):
                 raise
-            if not is_transient(error) or attempt == ATTEMPTS - 1:
+            if not is_transient(error) or attempt == attempts - 1:
                 raise explained(doing, error, attempt + 1) from error
         pause(attempt)
     raise AssertionError

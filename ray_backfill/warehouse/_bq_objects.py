@@ -26,9 +26,11 @@ from ray_backfill.warehouse._bq_errors import (
 from ray_backfill.warehouse._bq_schema import literal
 
 if TYPE_CHECKING:
+    from google.cloud.bigquery import Table as Resource
+
     from ray_backfill.warehouse._bq_settings import Clients
 
-__all__ = ["Objects"]
+__all__ = ["Objects", "resource"]
 
 TABLE = "objects"
 LIFE = timedelta(days=400)
@@ -64,6 +66,7 @@ class _Known:
 class Objects:
     """The objects of one warehouse; remembers what it wrote, to add to it."""
 
+    table: str = TABLE
     written: dict[str, _Known] = field(default_factory=dict)
 
     def put(self, clients: Clients, key: str, data: bytes) -> None:
@@ -76,19 +79,19 @@ class Objects:
             generation, start = f"{time.time_ns():020d}", 0
         # What failed may have arrived: nothing is added to it, the next one is written whole.
         self.written.pop(key, None)
-        _send(clients, key, generation, start, data)
+        _send(clients, self._full(clients), key, generation, start, data)
         self.written[key] = _Known(generation, len(data), _digest(data))
 
     def get(self, clients: Clients, key: str) -> bytes | None:
         """The newest generation of an object, as far as its parts go."""
         _objects.object_key(key)
         this = f"key = {literal(key)}"
-        found = _read(clients, ["generation"], this)
+        found = self._read(clients, ["generation"], this)
         if not found:
             return None
         # Old generations stay for a while; only their names are looked at.
         newest = literal(max(str(row["generation"]) for row in found))
-        rows = _read(clients, ["start", "data"], f"{this} AND generation = {newest}")
+        rows = self._read(clients, ["start", "data"], f"{this} AND generation = {newest}")
         # A part may have arrived twice, its answer being lost, and have grown before it was sent
         # again: the longest holds the others.
         parts: dict[int, bytes] = {}
@@ -104,7 +107,7 @@ class Objects:
     def delete(self, clients: Clients, key: str) -> None:
         """A newer generation that holds nothing takes its place."""
         _objects.object_key(key)
-        _send(clients, key, f"{time.time_ns():020d}", _GONE, b"")
+        _send(clients, self._full(clients), key, f"{time.time_ns():020d}", _GONE, b"")
         self.written.pop(key, None)
 
     def keys(self, clients: Clients, prefix: str, after: str = "") -> list[str]:
@@ -120,61 +123,60 @@ class Objects:
         if after:
             conditions.append(f"key > {literal(after)}")
         newest: dict[str, tuple[str, int]] = {}
-        for row in _read(clients, ["key", "generation", "start"], " AND ".join(conditions)):
+        for row in self._read(clients, ["key", "generation", "start"], " AND ".join(conditions)):
             found = (str(row["generation"]), int(row["start"]))
             newest[str(row["key"])] = max(found, newest.get(str(row["key"]), ("", 0)))
         standing = (key for key, (_, start) in newest.items() if start != _GONE)
         return sorted(filter(_objects.is_key, standing))
+
+    def _full(self, clients: Clients) -> str:
+        return clients.address.house(self.table)
+
+    def _read(self, clients: Clients, columns: list[str], condition: str) -> list[dict[str, Any]]:
+        try:
+            found = _bq_read.scan(clients, self._full(clients), columns, condition)
+        except TableNotFoundError:
+            return []
+        rows: list[dict[str, Any]] = found.to_pylist()
+        return rows
 
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _full(clients: Clients) -> str:
-    return clients.address.house(TABLE)
-
-
-def _read(clients: Clients, columns: list[str], condition: str) -> list[dict[str, Any]]:
-    try:
-        found = _bq_read.scan(clients, _full(clients), columns, condition)
-    except TableNotFoundError:
-        return []
-    rows: list[dict[str, Any]] = found.to_pylist()
-    return rows
-
-
-def _send(clients: Clients, key: str, generation: str, start: int, data: bytes) -> None:
+def _send(clients: Clients, full: str, key: str, generation: str, start: int, data: bytes) -> None:
     at = datetime.now(UTC)
     cuts = range(start, len(data), _MOST) or range(start, start + 1)
     rows = [(key, generation, n, data[n : n + _MOST], at) for n in cuts]
     columns = [pa.array(values, f.type) for values, f in zip(zip(*rows, strict=True), _SCHEMA)]  # noqa: B905
     table = pa.Table.from_arrays(columns, schema=_SCHEMA)
-    stream = f"{clients.address.path(_full(clients))}/streams/_default"
+    stream = f"{clients.address.path(full)}/streams/_default"
     for attempt in range(ATTEMPTS):
         try:
-            _bq_stage.append(clients, stream, table, _full(clients), offsets=False)
+            _bq_stage.append(clients, stream, table, full, offsets=False)
             return
         except (WarehouseError, _bq_stage.StreamLostError) as error:
             # A table that was made a moment ago may not be known to the stream yet.
             cause = error.__cause__ or error
             if reason_of(cause) != "notFound" or attempt == ATTEMPTS - 1:
-                raise explained(f"Writing {key} to {_full(clients)}", cause, attempt + 1) from cause
-        _create(clients)
+                raise explained(f"Writing {key} to {full}", cause, attempt + 1) from cause
+        _bq_datasets.create_house(clients)
+        _bq_create.create_table(clients, resource(full), f"Creating {full}")
         if attempt:
             pause(attempt)
 
 
-def _create(clients: Clients) -> None:
+def resource(full: str) -> Resource:
+    """The table that objects are kept in."""
     from google.cloud.bigquery import SchemaField, Table, TimePartitioning
 
-    _bq_datasets.create_house(clients)
     kinds = {"key": "STRING", "generation": "STRING", "start": "INTEGER", "data": "BYTES"}
     fields = [SchemaField(name, kind, "REQUIRED") for name, kind in kinds.items()]
-    table = Table(_full(clients), [*fields, SchemaField("put_at", "TIMESTAMP", "REQUIRED")])
+    table = Table(full, [*fields, SchemaField("put_at", "TIMESTAMP", "REQUIRED")])
     table.description = "Journals, reports and caches of ray-backfill; see `key`."
     table.clustering_fields = ["key", "generation"]
     table.time_partitioning = TimePartitioning(
         field="put_at", expiration_ms=int(LIFE.total_seconds() * 1000)
     )
-    _bq_create.create_table(clients, table, f"Creating {_full(clients)}")
+    return table

@@ -146,7 +146,7 @@ def test_of_two_parts_with_one_start_the_longest_counts(
     """Whichever came last: a journal does not lose its end."""
     clients = _bq_settings.clients(_bq_settings.parse(bigquery.house.uri))
     for start, data in ((0, b"one\n"), *((4, b"one\n" + end) for end in ends), (10, b"x" * 11)):
-        _bq_objects._send(clients, "notes/a", "1", start, data)
+        _bq_objects._send(clients, clients.address.house("objects"), "notes/a", "1", start, data)
     assert bigquery.house.get_object("notes/a") == b"one\ntwo\n3\nx"
 
 

@@ -240,5 +240,5 @@ def test_keys_that_could_not_have_been_put_are_not_listed(bigquery: Place) -> No
     """Whoever wrote them."""
     bigquery.house.put_object("notes/a", b"1")
     clients = _bq_settings.clients(_bq_settings.parse(bigquery.house.uri))
-    _bq_objects._send(clients, "notes/../b", "1", 0, b"x")
+    _bq_objects._send(clients, clients.address.house("objects"), "notes/../b", "1", 0, b"x")
     assert bigquery.house.list_objects("notes/") == ["notes/a"]
