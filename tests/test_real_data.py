@@ -166,6 +166,75 @@ def test_a_known_back_to_back(rows: pl.DataFrame) -> None:
     assert (second["days_rest"], second["back_to_back"]) == (1, True)
 
 
+TIERS = {
+    "2021-22": (22_255, 2_808, 2_868),
+    "2022-23": (22_212, 2_758, 2_653),
+    "2023-24": (26_841, 3_585, 4_405),
+    "2024-25": (27_309, 3_582, 4_197),
+    "2025-26": (12_804, 12_351, 3_137),
+}
+"""Gold, silver and bronze rows, as the slow reference counts them."""
+ISSUES = {
+    "no_history": 3_942,
+    "thin_history": 6_892,
+    "history_gap": 4_298,
+    "history_incomplete": 5_011,
+    "no_minutes": 4_582,
+    "no_tipoff": 18,
+    "overdue_game": 1_717,
+    "no_game_spread": 345,
+    "no_game_total": 382,
+    "no_points_line": 139_533,
+    "unstamped_line": 50_320,
+    "no_injury_report": 143_713,
+}
+"""Likewise. No tip-off is disputed, no line uniform, no spread or total implausible."""
+
+
+def test_tiers_and_issues_are_as_often_as_the_reference_says(rows: pl.DataFrame) -> None:
+    """Over all 153,765 rows of five seasons."""
+    assert rows.height == 153_765
+    for season, counts in TIERS.items():
+        of_season = rows.filter(season=season)["data_quality_tier"]
+        assert tuple((of_season == t).sum() for t in ("gold", "silver", "bronze")) == counts
+    issues = rows["data_quality_issues"].explode().drop_nulls().value_counts()
+    assert dict(issues.iter_rows()) == ISSUES
+
+
+def test_lines_rest_and_reports_sum_to_what_the_reference_says(rows: pl.DataFrame) -> None:
+    """Known values, and their sums, of the columns that the rules on raw data decide."""
+    expected = {
+        "current_points_line": (14_232, 202_789.25),
+        "opening_points_line": (8_170, 113_036.0),
+        "line_movement": (8_170, 88.5),
+        "prop_over_streak": (14_232, 13_415),
+        "prop_under_streak": (14_232, 12_949),
+        "days_rest": (145_534, 536_304),
+        "games_in_last_7_days": (149_467, 354_768),
+        "missing_box_scores": (153_765, 12_251),
+    }
+    found = {name: (rows[name].count(), rows[name].sum()) for name in expected}
+    assert found == expected
+    statuses = dict(rows["player_status"].drop_nulls().value_counts().iter_rows())
+    assert statuses == {
+        "available": 6_810,
+        "questionable": 2_770,
+        "out": 413,
+        "probable": 44,
+        "doubtful": 15,
+    }
+
+
+def test_rows_of_overdue_games_say_so(rows: pl.DataFrame) -> None:
+    """All of 2026-04-04, -10 and -12, and what comes behind them knows no rest."""
+    overdue = pl.col("data_quality_issues").list.contains("overdue_game")
+    days = rows.filter(overdue)["game_date"].unique().sort().to_list()
+    assert days[:3] == [date(2026, 4, 4), date(2026, 4, 10), date(2026, 4, 12)]
+    assert (len(days), days[-1]) == (9, date(2026, 4, 23))
+    behind = rows.filter(pl.col("game_date") == date(2026, 4, 12))
+    assert behind["days_rest"].null_count() == behind.height
+
+
 def test_no_content_column_is_constant(rows: pl.DataFrame) -> None:
     """A constant column is a bug, but where the real data lacks what it is made of."""
     lacking = {

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from tests.reference import Reference, ReferenceDay, real
+from tests.reference import Reference, ReferenceDay, named, real
+from tests.reference.games import FINAL
+from tests.reference.load import history_gap
+from tests.reference.names import LINES, PROPS, REGISTRY
+from tests.reference.population import members
+from tests.reference.quality import newest_complete, tier
 
 pytestmark = pytest.mark.skipif(real.absent() is not None, reason=str(real.absent()))
 
@@ -70,6 +75,146 @@ def test_every_date_is_what_it_is_known_to_be(reference: Reference) -> None:
     assert states["blocked"] == 7
     assert states["by_design"] == 0
     assert states[None] > 900
+
+
+def test_fifty_two_games_are_overdue(reference: Reference) -> None:
+    """Behind 2026-04-24 33 regular-season and 19 playoff games are still called scheduled."""
+    overdue = named.in_state(reference, "overdue")
+    assert reference.schedule.newest_played == date(2026, 4, 24)
+    assert named.games_of(overdue) == {"regular": 33, "playoffs": 19}
+    assert {game.day for game in overdue if game.kind == "regular"} == {
+        date(2026, 4, 4),
+        date(2026, 4, 10),
+        date(2026, 4, 12),
+    }
+    assert named.games_of(named.in_state(reference, "open")) == {"playoffs": 63}
+    assert named.in_state(reference, "off") == []
+    assert reference.schedule.kept_out == []
+
+
+def test_box_scores_add_up_or_are_absent(reference: Reference) -> None:
+    """Of four regular seasons all 9,840 do; what is missing are 24 games, each as a whole."""
+    regular = [
+        (game, team)
+        for game in reference.schedule.games
+        if game.regular and game.season != "2025-26"
+        for team in game.teams
+    ]
+    assert sum(reference.boxes.complete(*one) for one in regular) == len(regular) == 9840
+    missing = named.without_rows(reference)
+    assert Counter(day for day, _ in missing) == {
+        date(2026, 3, 25): 24,
+        **dict.fromkeys((date(2022, 4, day) for day in (12, 13, 15)), 4),
+        **dict.fromkeys((date(2023, 4, day) for day in (11, 12, 14)), 4),
+    }
+    assert set(named.incomplete(reference)) == missing
+    assert reference.boxes.strays == {}
+    assert reference.boxes.disagreeing == {}
+
+
+def test_of_472_regular_games_only_points_are_known(reference: Reference) -> None:
+    """All of 2025-26 and, but for one, after its 690 full box scores; 45 have no row of players."""
+    games = named.without_minutes(reference)
+    assert named.games_of(games) == {"regular": 472, "playin": 6, "playoffs": 3, "cup_final": 1}
+    assert sorted(game.day for game in games)[:2] == [date(2025, 12, 16), date(2026, 1, 27)]
+    regular = [g for g in reference.schedule.games if g.regular and g.season == "2025-26"]
+    assert sum(not reference.boxes.of_game(game) for game in regular) == 45
+    full = [g for g in regular if g not in games and reference.boxes.of_game(g)]
+    assert sum(game.day <= date(2026, 1, 26) for game in full) == 690
+    assert sum(game.day > date(2026, 1, 26) for game in full) == 1230 - 690 - 472 - 45
+
+
+def test_no_tipoff_is_disputed(reference: Reference) -> None:
+    """Five games have none: Philadelphia at Boston of 2021-12-20, and four finals to come."""
+    assert named.disputed(reference) == []
+    assert sorted(game.day for game in reference.schedule.games if game.tipoff is None) == [
+        date(2021, 12, 20),
+        *(date(2026, 6, day) for day in (5, 8, 10, 13)),
+    ]
+
+
+def test_labels_and_sides_are_understood(reference: Reference) -> None:
+    """No label is against its id, no outcome of another name, no status unknown."""
+    assert named.labels_against_ids(reference) == 0
+    assert named.unknown_outcomes(reference) == {}
+    assert named.no_reports(reference) == {"team": 344}
+    assert named.unusable(reference) == {("spreads", 46.5): 1, ("spreads", -46.5): 1}
+
+
+def test_lines_of_tipoff_and_later_are_many(reference: Reference) -> None:
+    """2,278 points lines and 1,022 outcomes were seen at tip-off or in the game."""
+    assert named.late(reference, PROPS) == 2278
+    assert named.late(reference, LINES) == 1022
+
+
+def test_the_two_sides_of_a_spread_have_a_median_of_nothing(reference: Reference) -> None:
+    """Where both outcomes of a market stand their points sum to 0, whatever the spread."""
+    sums: dict[tuple, list[float]] = {}
+    for row in reference.lines[date(2024, 1, 12)]:
+        if row["market_key"] == "spreads":
+            key = (row["home_team"], row["bookmaker_key"], row["snapshot_timestamp"])
+            sums.setdefault(key, []).append(row["outcome_point"])
+    pairs = [points for points in sums.values() if len(points) == 2]
+    assert len(pairs) > 50
+    assert {sum(points) for points in pairs} == {0}
+    assert len({abs(points[0]) for points in pairs}) > 10
+
+
+def test_lines_of_postponed_games_are_of_no_game(reference: Reference) -> None:
+    """388 outcomes name 18 games on a date on which they were not played."""
+    games = {(game.day, game.home, game.away) for game in reference.schedule.games}
+    rows = [
+        (row["game_date"], row["home_team_abbr"], row["away_team_abbr"])
+        for row in reference.raw[LINES]
+    ]
+    ghosts = [key for key in rows if key not in games]
+    assert (len(ghosts), len(set(ghosts))) == (388, 18)
+
+
+def test_more_than_a_third_of_the_birth_dates_are_missing(reference: Reference) -> None:
+    """1,195 of the registry's 3,274 rows."""
+    rows = reference.raw[REGISTRY]
+    assert (sum(row["birth_date"] is None for row in rows), len(rows)) == (1195, 3274)
+
+
+def test_what_the_rules_on_box_scores_change(reference: Reference) -> None:
+    """Of 153,765 rows 10,212 are no longer gold, and 2,149 stand behind a game not yet entered.
+
+    Gold was ten games; a gap was a final without any row of the team.
+    """
+    schedule, boxes = reference.schedule, reference.boxes
+    rows, lost, gaps = 0, Counter(), []
+    for day in schedule.on_day:
+        if reference.state(day)[0] is not None:
+            continue
+        for member in members(day, schedule, boxes):
+            team, season = member.team, member.game.season
+            rows += 1
+            history = boxes.history(member.player, season, day)
+            complete = newest_complete(team, season, day, schedule, boxes)
+            if len(history) >= 10 and tier(history, complete) != "gold":
+                lost[season] += 1
+            recent = [
+                game
+                for game in schedule.before(team, season, day)
+                if game.day >= day - timedelta(14) and game.status == FINAL
+            ]
+            bare = any(not boxes.side(game, team) for game in recent)
+            if history_gap(team, season, day, schedule, boxes) and not bare:
+                gaps.append(day)
+    assert rows == 153_765
+    assert lost == {"2025-26": 9681, "2022-23": 317, "2021-22": 214}
+    assert (len(gaps), min(gaps), max(gaps)) == (2149, date(2026, 4, 9), date(2026, 5, 1))
+
+
+def test_reports_without_a_team_are_found_one(reference: Reference) -> None:
+    """On 2026-01-23 and 2026-01-27 no row states a team: 262 players have a status by their own."""
+    reported = Counter()
+    for day in (date(2026, 1, 23), date(2026, 1, 27)):
+        assert {row["team"] for row in reference.reports[day]} == {None}
+        for row in reference.day(day).rows:
+            reported[day] += row["player_status"] is not None
+    assert reported.total() == 262
 
 
 def test_sixty_points_enter_the_next_game_and_not_their_own(reference: Reference) -> None:

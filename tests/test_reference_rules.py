@@ -306,6 +306,17 @@ def test_schedule_rows_that_disagree_quarantine_in_either_case(on_conflict: str)
     assert "history_gap" in after["data_quality_issues"]
 
 
+def test_rows_that_say_the_same_in_other_words_do_not_disagree() -> None:
+    """Another label beside the id, no flag beside the type, no neutral site and none known."""
+    tiny = opened()
+    row = tiny.game(on(1), season_type="regular", is_regular_season=True)
+    other = {"season": "Unknown", "is_regular_season": None, "neutral_site_flag": False}
+    tiny.add(SCHEDULE, **{**row, **other})
+    assert tiny.reference().day(on(1)).quarantined is None
+    tiny.add(SCHEDULE, **{**row, "neutral_site_flag": True})
+    assert tiny.reference().day(on(1)).quarantined is not None
+
+
 def test_reports_that_disagree_drop_the_players_row() -> None:
     """Day-to-day and questionable say the same; out and probable do not."""
     tiny = opened(2)

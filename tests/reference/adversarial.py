@@ -168,7 +168,9 @@ def season(league: League, name: str, year: int, start: date, *, last: bool) -> 
     day = start
     while len(dates) < 25:
         dates.append(day)
+        begun = len(dates) > 1
         gap = 1 if league.chance(0.62) else random.choice((2, 2, 3, 12, 16 if last else 4))
+        gap = gap if begun else min(gap, 3)
         day += timedelta(gap)
     other_leagues(league, name, year, dates)
     for n, day in enumerate(dates):
