@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from ray_backfill.errors import UsageError
+from ray_backfill.errors import DataError, JobCodeError, UsageError
 from ray_backfill.job import Job
+from ray_backfill.user_code import called
 
 __all__ = ["from_json", "parse_options", "to_json"]
 
@@ -24,7 +25,7 @@ def from_json(job: Job, text: str) -> Any:
     """The option set that was stamped; options that the job has no more are left out."""
     known = {field.name for field in fields(job.options)}
     values = {name: value for name, value in json.loads(text or "{}").items() if name in known}
-    return job.options(**values)
+    return _made(job, values)
 
 
 def parse_options(job: Job, texts: Sequence[str], base: Any) -> Any:
@@ -40,7 +41,17 @@ def parse_options(job: Job, texts: Sequence[str], base: Any) -> Any:
                 f"'{text}' is not an option of {job.name}.", hint=f"Options: {_listed(job)}."
             )
         values[name] = _typed(name, value, type(values[name]))
-    return job.options(**values)
+    return _made(job, values)
+
+
+def _made(job: Job, values: Mapping[str, Any]) -> Any:
+    """The option set; raises `UsageError` for values that the job's own class refuses."""
+    try:
+        return called("", lambda: job.options(**values))
+    except (JobCodeError, DataError) as error:
+        raise UsageError(
+            f"The options of {job.name} cannot be {json.dumps(values)}: {error}"
+        ) from error
 
 
 def _typed(name: str, text: str, kind: type) -> Any:
