@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from typing import Any, get_type_hints
 
-from ray_backfill.errors import UsageError
+from ray_backfill.errors import DataError, JobCodeError, UsageError
 from ray_backfill.job import Job
+from ray_backfill.user_code import called
 
 __all__ = ["from_json", "parse_options", "problems_of", "to_json"]
 
@@ -33,7 +34,7 @@ def from_json(job: Job, text: str) -> Any:
     """
     kinds = _kinds(job.options)
     values = {n: _as(v, kinds[n]) for n, v in _object(text).items() if n in kinds}
-    return job.options(**{name: value for name, value in values.items() if value is not None})
+    return _made(job, {name: value for name, value in values.items() if value is not None})
 
 
 def _object(text: str) -> Mapping[str, Any]:
@@ -71,7 +72,17 @@ def parse_options(job: Job, texts: Sequence[str], base: Any) -> Any:
                 f"'{text}' is not an option of {job.name}.", hint=f"Options: {_listed(job)}."
             )
         values[name] = _typed(name, value, kinds[name])
-    return job.options(**values)
+    return _made(job, values)
+
+
+def _made(job: Job, values: Mapping[str, Any]) -> Any:
+    """The option set; raises `UsageError` for values that the job's own class refuses."""
+    try:
+        return called("", lambda: job.options(**values))
+    except (JobCodeError, DataError) as error:
+        raise UsageError(
+            f"The options of {job.name} cannot be {json.dumps(values)}: {error}"
+        ) from error
 
 
 def _typed(name: str, text: str, kind: type) -> Any:

@@ -19,6 +19,7 @@ __all__ = ["called"]
 
 T = TypeVar("T")
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _RAY_ENDS_IT = "ray_terminate_msg"
 """Ray marks the `SystemExit` by which it ends a worker, as when its machine goes away."""
 
@@ -72,18 +73,22 @@ def _said(error: BaseException) -> str:
 
 @contextmanager
 def _noted(interrupts: list[int]) -> Iterator[None]:
-    """Note each real SIGINT of the block, which is then handled as it was before."""
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield  # no signal arrives here as an interrupt
-        return
+    """Note each real signal of the block that may raise, which is then handled as before."""
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
 
     def note(number: int, frame: FrameType | None) -> None:
         interrupts.append(number)
+        before = handlers[signal.Signals(number)]
+        assert callable(before)
         before(number, frame)
 
-    signal.signal(signal.SIGINT, note)
+    # Elsewhere than in the main thread no signal arrives as an exception.
+    here = threading.current_thread() is threading.main_thread()
+    noted = [number for number, before in handlers.items() if here and callable(before)]
     try:
+        for number in noted:
+            signal.signal(number, note)
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number in noted:
+            signal.signal(number, handlers[number])

@@ -7,7 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 
 from ray_backfill.engine.runs import RunOptions
 from ray_backfill.errors import ContractError, DataError, JobCodeError, UsageError
+from ray_backfill.options import from_json, parse_options
 from ray_backfill.plan import Selection
 from ray_backfill.registry import load_job
 from ray_backfill.user_code import called
@@ -85,12 +86,16 @@ def test_own_kinds_of_these_errors_become_those_that_every_process_knows() -> No
     assert (type(found.value), found.value.message) == (DataError, "odd rows")
 
 
-def test_a_real_interrupt_is_no_error_of_the_job() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_real_interrupt_is_no_error_of_the_job(number: signal.Signals) -> None:
     """Ctrl-C in the middle of user code ends it as ever, and is handled as before afterwards."""
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        called("", signal.raise_signal, signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+    kept = signal.signal(number, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            called("", signal.raise_signal, number)
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, kept)
 
 
 def test_a_first_gentle_interrupt_lets_user_code_finish() -> None:
@@ -180,6 +185,25 @@ def test_a_date_that_ends_its_process_fails_with_a_sentence(
 
 def ray_of(address: str) -> RunOptions:
     return on_ray(address, job=UNRULY)
+
+
+def test_options_that_their_own_class_refuses_are_a_usage_error() -> None:
+    """Whatever it raises, by the name of the job and with the values."""
+
+    @dataclass(frozen=True)
+    class Picky:
+        least: int = 1
+
+        def __post_init__(self) -> None:
+            if self.least < 1:
+                raise SystemExit(0)
+
+    job = replace(ROLLING_JOB, options=Picky)
+    assert parse_options(job, ["least=2"], Picky()) == Picky(2)
+    with pytest.raises(UsageError, match=r'rolling cannot be \{"least": 0\}: SystemExit: 0'):
+        parse_options(job, ["least=0"], Picky())
+    with pytest.raises(UsageError, match="SystemExit"):
+        from_json(job, '{"least":0}')
 
 
 # -- at import -----------------------------------------------------------------------------------
