@@ -29,6 +29,7 @@ def print_report(report: Report) -> None:
             *_some("quarantined before", report.known_bad),
             *_some("too large", report.too_large),
             *_some("blocked", report.blocked),
+            *_some("kept", report.kept),
             *_retries(report),
             *_some("not started", report.not_started),
             ("seconds", f"{report.seconds:.1f} ({_stages(report)})"),
@@ -79,6 +80,7 @@ def _print_problems(report: Report) -> None:
         "quarantined before": report.known_bad,
         "too large": report.too_large,
         "blocked": report.blocked,
+        "kept": report.kept,
         "note": {day: "; ".join(notes) for day, notes in report.notes.items()},
     }
     rows = [(kind, day, why) for kind, found in kinds.items() for day, why in found.items()]

@@ -24,8 +24,9 @@ from ray_backfill.engine.task import Emit, Handover, Settings, Task, halves, tas
 from ray_backfill.errors import BackfillError, LeaseLostError, WarehouseError
 from ray_backfill.job import Job
 from ray_backfill.plan import Attempt, Decision, Plan
+from ray_backfill.plan.guards import shrunk
 from ray_backfill.warehouse import Warehouse
-from ray_backfill.warehouse.protocol import Lease
+from ray_backfill.warehouse.protocol import Lease, Staged
 
 __all__ = ["Driver", "Switch"]
 
@@ -79,6 +80,8 @@ class Driver:
         self._unpublished: dict[str, WarehouseError] = {}
         self._stopping = False
         self._header = run_event(plan, settings.run_id, job.output.name, settings.workers)
+        self.tokens: dict[date, str] = {}
+        """What the warehouse knows the published dates by, see `Published.tokens`."""
         self.progress = Progress()
         self.watchers: list[Emit] = []
         """Shown every event, those of workers too; a watcher does not raise."""
@@ -248,11 +251,12 @@ class Driver:
             fingerprint = handover.fingerprints.get(day, "")
             self._give_up(task, day, "quarantined", "data", why, fingerprint)
             self._left[task.name].discard(day)
-        if handover.staged:
+        staged = self._not_shrunk(handover)
+        if staged:
             began = time.perf_counter()
             try:
                 done = self._warehouse.publish(
-                    self._job.table, handover.staged, remove=[], lease=self._lease()
+                    self._job.table, staged, remove=[], lease=self._lease()
                 )
             except LeaseLostError:
                 raise
@@ -262,11 +266,27 @@ class Driver:
                 return
             seconds["commit"] = time.perf_counter() - began
             self._left[task.name] -= set(done.dates)
-            days = {str(s.day): s.rows for s in handover.staged}
+            self.tokens.update(done.tokens)
+            days = {str(s.day): s.rows for s in staged}
             self.emit({"event": "published", "days": days, "span": task.span})
             if task.restamp:
                 self.report.restamped += sorted(days)
         self._learn(handover, seconds)
+
+    def _not_shrunk(self, handover: Handover) -> list[Staged]:
+        """What may be published: dates that lose too many of their rows are quarantined."""
+        good = []
+        for staged in handover.staged:
+            why = (
+                "" if self._plan.allow.shrink else shrunk(self._decisions[staged.day], staged.rows)
+            )
+            if not why:
+                good.append(staged)
+                continue
+            task, print_ = handover.task, handover.fingerprints.get(staged.day, "")
+            self._give_up(task, staged.day, "quarantined", "data", why, print_, guard="shrink")
+            self._left[task.name].discard(staged.day)
+        return good
 
     def _learn(self, handover: Handover, seconds: Mapping[str, float]) -> None:
         for stage, spent in seconds.items():
@@ -323,11 +343,18 @@ class Driver:
         self.emit({"event": "retry", **self.report.retries[-1]})
 
     def _give_up(
-        self, task: Task, day: date, outcome: str, kind: str, message: str, fingerprint: str
+        self,
+        task: Task,
+        day: date,
+        outcome: str,
+        kind: str,
+        message: str,
+        fingerprint: str,
+        *,
+        guard: str = "",
     ) -> None:
-        attempt = Attempt(
-            outcome, kind, message, fingerprint, self._plan.code_version, self._plan.job_options
-        )
+        code, options = self._plan.code_version, self._plan.job_options
+        attempt = Attempt(outcome, kind, message, fingerprint, code, options, guard)
         into = self.report.quarantined if outcome == "quarantined" else self.report.failed
         into[str(day)] = message
         self.emit({**attempt_event(day, attempt), "span": task.span})

@@ -73,6 +73,9 @@ def _compare(
         return DateState.MISSING, "no output yet", (), False
     if stamp.unreadable:
         return DateState.STALE, f"its rows cannot be read: {stamp.unreadable}", (), False
+    if stamp.unstamped:
+        others = f"{stamp.unstamped:,} of its {stamp.rows:,} rows carry no stamp: others wrote them"
+        return DateState.STALE, others, (), False
     views = changed_views(stamp.fingerprint, fingerprint)
     reasons = []
     if views:
@@ -83,6 +86,8 @@ def _compare(
         reasons.append(f"options {stamp.job_options} → {facts.job_options}")
     if stamp.mixed:
         reasons.append("its rows carry different stamps")
+    if stamp.changed:
+        reasons.append(f"changed by others since it was published: {stamp.changed}")
     if not reasons:
         return DateState.COMPLETE, "up to date", (), False
     code_alone = len(reasons) == 1 and stamp.code_version != facts.code_version

@@ -30,7 +30,15 @@ from ray_backfill.warehouse import (
 )
 from ray_backfill.warehouse._bq_jobs import Tally
 from ray_backfill.warehouse._bq_objects import Objects
-from ray_backfill.warehouse.protocol import Lease, Partition, Published, Staged, TableInfo, Version
+from ray_backfill.warehouse.protocol import (
+    Fit,
+    Lease,
+    Partition,
+    Published,
+    Staged,
+    TableInfo,
+    Version,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -110,6 +118,10 @@ class BigQuery:
         return Published(str(version), days, frame.height)
 
     # -- output tables ---------------------------------------------------------------------
+    def fit(self, table: Table) -> Fit | None:
+        """See `Warehouse.fit`."""
+        return _bq_catalogue.fit(self._clients, table)
+
     def ensure(self, table: Table) -> None:
         _bq_catalogue.ensure(self._clients, table)
 
@@ -166,7 +178,12 @@ class BigQuery:
         rows = sum(item.rows for item in staged)
         about = _about("publish", lease.run_id, rows, every)
         version = _bq_history.record(self._objects, clients, table.name, job, about)
-        return Published(str(version), every, rows)
+        tokens = {item.day: _bq_catalogue.token_of(job.ended, item.rows) for item in staged}
+        return Published(str(version), every, rows, tokens)
+
+    def is_as_published(self, partition: Partition, token: str) -> bool:
+        """See `Warehouse.is_as_published`: as many rows, and not modified after the commit."""
+        return _bq_catalogue.is_not_later(partition.token, token)
 
     def sweep(self, table: Table, *, ended_runs: Sequence[str], older_than: datetime) -> int:
         """Delete staging tables of ended runs; those that are left delete themselves."""
