@@ -172,7 +172,8 @@ class Job:
     input over the hull of its windows. `options` is a frozen dataclass of bool, int, float and
     str fields with defaults; a field's `metadata["help"]` documents it. `modules` are the
     import names of the packages or modules whose code decides values: `code_version` hashes
-    them. `gates` are checked on each date before it is published.
+    them. `gates` are checked on each date before it is published. `allow_removals`: dates that a
+    run may empty without a word where nothing says otherwise, see `--allow-removals`.
     """
 
     name: str
@@ -186,6 +187,7 @@ class Job:
     modules: tuple[str, ...]
     options: type = NoOptions
     gates: tuple[Callable[[pl.DataFrame, Day], str | None], ...] = ()
+    allow_removals: int = 0
 
     def __post_init__(self) -> None:
         """Raises `UsageError` for a name that could not stand in a path or a fingerprint."""
