@@ -117,6 +117,16 @@ STAMP: tuple[Column, ...] = (
         "The job's options as sorted JSON.",
         nullable=False,
     ),
+    Column(
+        "partition_rows",
+        Kind.INT,
+        "Rows of its date as the run published it. NULL where an older version did.",
+    ),
+    Column(
+        "content_digest",
+        Kind.STRING,
+        "Digest of all that the run published of its date. NULL where an older version did.",
+    ),
     Column("run_id", Kind.STRING, "The run that published the row.", nullable=False),
     Column("computed_at", Kind.TIMESTAMP, "When the row was computed (UTC).", nullable=False),
 )

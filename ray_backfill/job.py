@@ -183,7 +183,8 @@ class Job:
     str fields with defaults; a field's `metadata["help"]` documents it. `modules` name what
     decides values, and `code_version` hashes it: modules as they are imported, packages for all
     below them, and `package:path` for a data file that is read at import. `gates` are checked on
-    each date before it is published.
+    each date before it is published. `allow_removals`: dates that a run may empty
+    without a word where nothing says otherwise, see `--allow-removals`.
     """
 
     name: str
@@ -197,6 +198,7 @@ class Job:
     modules: tuple[str, ...]
     options: type = NoOptions
     gates: tuple[Callable[[pl.DataFrame, Day], str | None], ...] = ()
+    allow_removals: int = 0
 
     def __post_init__(self) -> None:
         """Raises `UsageError` that names all that is wrong with the job's contract."""

@@ -19,7 +19,7 @@ from ray_backfill.engine.runs import RunOptions, execute
 from ray_backfill.engine.survey import survey
 from ray_backfill.job import Job
 from ray_backfill.options import parse_options
-from ray_backfill.plan import Plan, Selection, make_plan
+from ray_backfill.plan import Allow, Plan, Selection, make_plan
 from ray_backfill.registry import load_job
 from ray_backfill.warehouse import Warehouse
 
@@ -33,11 +33,12 @@ def planned(
     selection: Selection | None = None,
     job: str = ROLLING,
     workers: int = 2,
+    allow: Allow | None = None,
 ) -> Plan:
     """The plan of a job, options given as on the command line."""
     loaded = load_job(job)
     facts = survey(house, loaded, lambda base: parse_options(loaded, options, base))
-    return make_plan(job, facts, selection or Selection(), workers)
+    return make_plan(job, facts, selection or Selection(), workers, allow=allow or Allow())
 
 
 def ran(
@@ -45,12 +46,13 @@ def ran(
     options: Sequence[str] = (),
     selection: Selection | None = None,
     how: RunOptions = INLINE,
+    allow: Allow | None = None,
 ) -> Report:
     """The report of a run of what `planned` gives."""
     return execute(
         house,
         load_job(how.job),
-        lambda: planned(house, options, selection, how.job, how.workers),
+        lambda: planned(house, options, selection, how.job, how.workers, allow),
         how,
         Switch(),
         _unwatched,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from obstore.exceptions import GenericError, PermissionDeniedError
 
-from ray_backfill.cli.run import _signals
+from ray_backfill.cli.signals import signals
 from ray_backfill.engine.driver import Switch
 from ray_backfill.engine.journal import read_journal, run_ids
 from ray_backfill.engine.report import Report
@@ -90,7 +90,7 @@ def test_a_place_without_anything_stays_without_anything(tmp_path: Path) -> None
 def test_a_signal_ends_the_planning_at_once_and_the_work_gently() -> None:
     """Each signal by what goes on: the second one always ends it."""
     switch = Switch()
-    with _signals(switch) as phase:
+    with signals(switch) as phase:
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
         assert not switch.off

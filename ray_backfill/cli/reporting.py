@@ -30,6 +30,7 @@ def print_report(report: Report) -> None:
             *_some("quarantined before", report.known_bad),
             *_some("too large", report.too_large),
             *_some("blocked", report.blocked),
+            *_some("kept", report.kept),
             *_retries(report),
             *_some("not started", report.not_started),
             ("seconds", f"{report.seconds:.1f} ({_stages(report)})"),
@@ -81,6 +82,7 @@ def _print_problems(report: Report) -> None:
         "too large": report.too_large,
         "blocked": report.blocked,
         "empty": report.empty,
+        "kept": report.kept,
         "note": {day: "; ".join(notes) for day, notes in report.notes.items()},
     }
     rows = [(kind, day, why) for kind, found in kinds.items() for day, why in found.items()]

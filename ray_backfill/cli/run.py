@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import _thread
 import shlex
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -14,6 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ray_backfill.cli import console
+from ray_backfill.cli.allow import (
+    AllowOlderCodeOption,
+    AllowRemovalsOption,
+    AllowShrinkOption,
+    allow_of,
+)
 from ray_backfill.cli.display import LogFormat, LogFormatOption
 from ray_backfill.cli.options import NOTIFY, JsonOption, WarehouseOption
 from ray_backfill.cli.plan import WorkerMemoryOption, WorkersOption, memory_of, workers_of
@@ -29,11 +33,12 @@ from ray_backfill.cli.select import (
     facts_of,
     selection_of,
 )
+from ray_backfill.cli.signals import signals
 from ray_backfill.engine.submitted import submission_id
 from ray_backfill.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
-    from ray_backfill.engine.driver import Driver, Switch
+    from ray_backfill.engine.driver import Driver
     from ray_backfill.engine.report import Report
     from ray_backfill.engine.runs import RunOptions
     from ray_backfill.observe.notify import Ending
@@ -85,6 +90,9 @@ def run(
             "out equal, stamp the others anew instead of computing them.",
         ),
     ] = 0,
+    allow_removals: AllowRemovalsOption = None,
+    allow_shrink: AllowShrinkOption = False,
+    allow_older_code: AllowOlderCodeOption = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Blocked dates make the exit code 1.")
     ] = False,
@@ -141,10 +149,11 @@ def run(
         loaded, house = load_job(job), open_warehouse(warehouse)
         count = 1 if no_parallel else workers_of(workers, here=not address)
         memory = memory_of(worker_memory, count, here=not address)
+        allow = allow_of(loaded, allow_removals, allow_shrink, allow_older_code)
 
         def planned() -> Plan:
             facts = facts_of(house, loaded, option, selection)
-            found = make_plan(job, facts, selection, count, memory)
+            found = make_plan(job, facts, selection, count, memory, allow)
             _refuse_too_many(found, max_dates)
             _refuse_too_large(found)
             return found
@@ -245,52 +254,8 @@ def carry_out(
 
     # What is printed on the way, by Ray or by a job, is no part of the results on stdout.
     aside = redirect_stdout(sys.stderr) if log is None else overheard(log)
-    with _signals(switch) as phase, aside:
+    with signals(switch) as phase, aside:
         report = execute(house, job, planned, options, switch, watch)
     if ending is not None:
         ending.report = asdict(report)
     return report
-
-
-@contextmanager
-def _signals(switch: Switch) -> Iterator[_Phase]:
-    """SIGINT and SIGTERM while a run is planned, works, and tidies up: see `_Phase`."""
-    phase = _Phase(switch)
-    before = {s: signal.signal(s, phase.on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield phase
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-class _Phase:
-    """What a signal does: it ends the planning at once; the first one stops the work gently, and
-    changes nothing of a run that has ended; the second ends whatever goes on.
-    """
-
-    def __init__(self, switch: Switch) -> None:
-        self._switch = switch
-        self._now = "planning"
-        self._seen_after = False
-
-    def on_signal(self, number: int, frame: object) -> None:
-        first = not (self._seen_after if self._now == "ended" else self._switch.off)
-        if self._now == "planning" or not first:
-            raise KeyboardInterrupt
-        if self._now == "ended":
-            self._seen_after = True
-            console.note("The run has ended; it tidies up. Again to leave that to the next run.")
-            return
-        self._switch.off = True
-        console.note("Stopping: running spans finish. Again to stop at once.")
-
-    @contextmanager
-    def working(self) -> Iterator[None]:
-        self._now = "working"
-        self._switch.interrupt = _thread.interrupt_main
-        try:
-            yield
-        finally:
-            self._switch.interrupt = lambda: None
-            self._now = "ended"

@@ -26,8 +26,9 @@ from ray_backfill.engine.task import Handover, Settings, Task, halves, singles, 
 from ray_backfill.errors import BackfillError, CodeDiffersError, LeaseLostError, WarehouseError
 from ray_backfill.job import Job
 from ray_backfill.plan import Decision, Plan, Stamp
+from ray_backfill.plan.guards import shrunk
 from ray_backfill.warehouse import Warehouse
-from ray_backfill.warehouse.protocol import Lease
+from ray_backfill.warehouse.protocol import Lease, Staged
 
 __all__ = ["Driver", "Switch"]
 
@@ -79,6 +80,8 @@ class Driver:
         self.progress = self._record.progress
         self.report = self._record.report
         self.watchers = self._record.watchers
+        self.tokens: dict[date, str] = {}
+        """What the warehouse knows the published dates by, see `Published.tokens`."""
 
     @property
     def plan(self) -> Plan:
@@ -200,14 +203,12 @@ class Driver:
             fingerprint = handover.fingerprints.get(day, "")
             self._record.given_up(task, day, "quarantined", "data", why, fingerprint)
             self._left[task.name].discard(day)
-        if handover.staged or handover.empty:
+        staged = self._not_shrunk(handover)
+        if staged or handover.empty:
             began = time.perf_counter()
             try:
                 done = self._warehouse.publish(
-                    self._job.table,
-                    handover.staged,
-                    remove=sorted(handover.empty),
-                    lease=self._lease(),
+                    self._job.table, staged, remove=sorted(handover.empty), lease=self._lease()
                 )
             except LeaseLostError:
                 raise
@@ -217,6 +218,7 @@ class Driver:
                 return
             seconds["commit"] = time.perf_counter() - began
             self._left[task.name] -= set(done.dates)
+            self.tokens.update(done.tokens)
             self._record.published(handover, done.dates)
             self._keep_empty(handover)
         self._record.learn(handover, seconds)
@@ -247,6 +249,23 @@ class Driver:
                 ", ".join(map(str, found)),
                 describe(error),
             )
+
+    def _not_shrunk(self, handover: Handover) -> list[Staged]:
+        """What may be published: dates that lose too many of their rows are quarantined."""
+        if self._plan.allow.shrink:
+            return list(handover.staged)
+        good = []
+        for staged in handover.staged:
+            why = shrunk(self._decisions[staged.day], staged.rows)
+            if not why:
+                good.append(staged)
+                continue
+            task, fingerprint = handover.task, handover.fingerprints.get(staged.day, "")
+            self._record.given_up(
+                task, staged.day, "quarantined", "data", why, fingerprint, guard="shrink"
+            )
+            self._left[task.name].discard(staged.day)
+        return good
 
     # -- failures --------------------------------------------------------------------------
     def _recover(self, task: Task, error: BaseException) -> None:

@@ -79,8 +79,7 @@ class HeldLease:
         self._stop.set()
         self._thread.join()
         what = f"The lease was not given back, and runs out within {self._seconds} s"
-        if why := warned(what, lambda: self._warehouse.release_lease(self.lease)):
-            self.warnings.append(why)
+        self.warnings += warned(what, lambda: self._warehouse.release_lease(self.lease))
 
     def _renew(self) -> None:
         while not self._stop.wait(self._seconds / 3):

@@ -123,7 +123,15 @@ class Record:
         self.emit({"event": "retry", **self.report.retries[-1]})
 
     def given_up(
-        self, task: Task, day: date, outcome: str, kind: str, message: str, fingerprint: str
+        self,
+        task: Task,
+        day: date,
+        outcome: str,
+        kind: str,
+        message: str,
+        fingerprint: str,
+        *,
+        guard: str = "",
     ) -> None:
         """A date is not published by this run: it `failed` or is `quarantined`."""
         entry = next(d for d in task.days if d.day == day)
@@ -135,6 +143,7 @@ class Record:
             self._plan.code_version,
             self._plan.job_options,
             entry.judged_by(self._plan.rules),
+            guard,
         )
         into = self.report.quarantined if outcome == "quarantined" else self.report.failed
         into[str(day)] = message

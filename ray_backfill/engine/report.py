@@ -45,6 +45,8 @@ class Report:
     quarantined: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     blocked: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=dict)
+    """Dates that would have lost rows which nobody said may be lost."""
     too_large: dict[str, str] = field(default_factory=dict)
     known_bad: dict[str, str] = field(default_factory=dict)
     not_started: list[str] = field(default_factory=list)
@@ -133,6 +135,12 @@ class Report:
             )
             if self.blocked:
                 self.verdict += f"; {len(self.blocked)} blocked"
+        if self.kept and self.exit_code != 130:
+            self.exit_code = 3
+            self.verdict += (
+                f"; {len(self.kept)} keep rows that would be lost: "
+                f"--allow-removals {len(self.kept)}, if that is meant"
+            )
 
     def _of_them(self) -> str:
         counts = [(len(self.empty), "empty"), (len(self.removed), "removed")]
@@ -153,6 +161,8 @@ def new_report(plan: Plan, run_id: str, table: str, warehouse: str, workers: int
         planned=len(plan.selected),
         states=plan.counts(),
         blocked={str(d.day): d.reason for d in plan.decisions if d.state == "blocked"},
+        kept={str(day): why for day, why in plan.kept.items()},
+        quarantined={str(day): why for day, why in plan.shrinking.items()},
         too_large={str(day): why for day, why in plan.too_large.items()},
         known_bad={
             str(d.day): d.reason for d in plan.decisions if d.known_bad and d.day not in taken

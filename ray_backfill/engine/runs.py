@@ -16,6 +16,8 @@ from ray_backfill.engine.executor import Executor, InlineExecutor
 from ray_backfill.engine.expiry import expiry_warnings
 from ray_backfill.engine.failures import describe, ending
 from ray_backfill.engine.lease import HeldLease
+from ray_backfill.engine.ledger import Ledger, note, remember
+from ray_backfill.engine.refusals import refuse_misfit, refuse_older_code
 from ray_backfill.engine.report import Report
 from ray_backfill.engine.task import Emit, Settings
 from ray_backfill.engine.tidying import keep, tidy, warned
@@ -29,6 +31,7 @@ from ray_backfill.warehouse.protocol import Lease
 __all__ = ["RunOptions", "execute", "new_run_id"]
 
 _log = logging.getLogger(__name__)
+_UNKNOWN_NEXT = "What was published was not noted down, and the next plan reads it once more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def execute(
     Raises `LeaseHeldError` before anything is written; `LeaseLostError` when another run took
     the table over, with everything published until then intact.
     """
-    if not _is_there(warehouse, job):
+    if not refuse_misfit(warehouse, job) and not _has_input(warehouse, job):
         planned()  # an empty place is refused, and stays as empty as it was
     try:
         held = HeldLease(
@@ -94,15 +97,30 @@ def execute(
         driver = _driver(
             warehouse, job, planned(), options, switch, lambda: held.lease, held.lease.run_id
         )
-        report = _carried_out(warehouse, job, options, driver, switch, watch)
+        ledger = _noted(warehouse, job, driver)
+        try:
+            report = _carried_out(warehouse, job, options, driver, switch, watch)
+        finally:
+            driver.report.warnings += warned(_UNKNOWN_NEXT, lambda: remember(ledger, driver.tokens))
         tidy(warehouse, job, report)
     report.warnings += held.warnings
     return report
 
 
-def _is_there(warehouse: Warehouse, job: Job) -> bool:
-    """Whether there is anything of the job: its output, or an input."""
-    names = dict.fromkeys((job.output.name, *(source.table.name for source in job.inputs)))
+def _noted(warehouse: Warehouse, job: Job, driver: Driver) -> Ledger:
+    """The table's ledger, with what this run begins with: before any row of it is published."""
+    ledger, plan = Ledger(warehouse, job.output.name), driver.plan
+    facts = plan.facts
+    if plan.spans and facts is not None:
+        driver.report.warnings += warned(
+            "What this run computes from was not noted down, and guards cannot tell of it later",
+            lambda: note(ledger, facts, driver.report.run_id, datetime.now(UTC)),
+        )
+    return ledger
+
+
+def _has_input(warehouse: Warehouse, job: Job) -> bool:
+    names = dict.fromkeys(source.table.name for source in job.inputs)
     return any(warehouse.exists(name) for name in names)
 
 
@@ -115,6 +133,7 @@ def _driver(
     lease: Callable[[], Lease],
     run_id: str,
 ) -> Driver:
+    refuse_older_code(plan)
     if plan.selected:
         warehouse.ensure(job.table)
     settings = Settings(
@@ -200,8 +219,7 @@ def _work(warehouse: Warehouse, job: Job, options: RunOptions, driver: Driver) -
         raise
     finally:
         driver.attach(None)
-        if why := warned("Ray was not left in good order", executor.close):
-            driver.report.warnings.append(why)
+        driver.report.warnings += warned("Ray was not left in good order", executor.close)
 
 
 def _metrics(driver: Driver) -> Emit:

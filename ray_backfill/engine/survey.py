@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from typing import Any, cast
+from typing import Any
 
 import polars as pl
 
@@ -22,13 +22,15 @@ from ray_backfill.engine.cache import Cache
 from ray_backfill.engine.calendars import calendar_of
 from ray_backfill.engine.empty_dates import with_empty_dates
 from ray_backfill.engine.journal import last_attempts
+from ray_backfill.engine.ledger import Ledger, held_of, past
 from ray_backfill.engine.reading import read_frame
 from ray_backfill.engine.report import past_memory_factor
+from ray_backfill.engine.stamps import read_stamps
 from ray_backfill.errors import RefusedError, TableNotFoundError, WarehouseError
 from ray_backfill.fingerprint import fingerprints, view_digests
 from ray_backfill.job import Calendar, Context, DateState, Frames, Input, Job, View
 from ray_backfill.options import from_json, to_json
-from ray_backfill.plan import Facts, Stamp
+from ray_backfill.plan import Facts, Source, Stamp
 from ray_backfill.sizing import FACTOR, sizing_of
 from ray_backfill.warehouse import Warehouse
 from ray_backfill.warehouse.protocol import Partition
@@ -56,7 +58,8 @@ def survey(
     as a missing date is due whatever its inputs are.
     Raises `RefusedError` where a required input is absent and no date can be named.
     """
-    stamps = _stamps(warehouse, job)
+    ledger = Ledger(warehouse, job.output.name)
+    stamps = read_stamps(warehouse, job, ledger)
     chosen = options(_remembered(job, stamps)) if options else _remembered(job, stamps)
     version = loaded_code.code_of(job)
     held = _held(warehouse, job)
@@ -73,6 +76,7 @@ def survey(
             context = Context(calendar.seasons, season, chosen)
             prints |= _season_prints(warehouse, job, sorted(days), context, tokens, cache)
     cache.save()
+    history, codes = past(ledger, stamps, prints, version)
     return Facts(
         calendar=calendar,
         fingerprints=prints,
@@ -87,6 +91,14 @@ def survey(
             max(FACTOR, past_memory_factor(warehouse, job.output.name) or 0),
         ),
         rules=loaded_code.rules_of(job),
+        sources=tuple(
+            Source(i.name, i.table.name, i.window, {p.day: held_of(p) for p in held[i.name]})
+            for i in job.inputs
+        ),
+        views={view.name: view.inputs for view in job.views},
+        calendar_inputs=tuple(job.calendar_inputs),
+        history=history,
+        codes=codes,
     )
 
 
@@ -257,58 +269,9 @@ def _readable(
     return pl.concat(parts), broken
 
 
-def _stamps(warehouse: Warehouse, job: Job) -> dict[date, Stamp]:
-    """What the output says of each of its dates; read again only where its files changed."""
-    table = job.table
-    try:
-        listed = warehouse.partitions(table)
-    except TableNotFoundError:
-        return {}
-    cache = Cache.load(warehouse, f"{job.name}-stamps", "1")
-    tokens = {cast(date, p.day): p.token for p in listed if p.rows}
-    known, lacking = cache.stamps(tokens)
-    if lacking:
-        try:
-            known |= _read_stamps(warehouse, job, lacking)
-        except WarehouseError:
-            known |= _stamps_by_date(warehouse, job, lacking)
-        readable = {day: stamp for day, stamp in known.items() if not stamp.unreadable}
-        cache.put_stamps(readable, tokens)
-        cache.save()
-    return known
-
-
-def _read_stamps(warehouse: Warehouse, job: Job, days: Sequence[date]) -> dict[date, Stamp]:
-    columns = [cast(str, job.output.partition), "input_fingerprint", "code_version", "job_options"]
-    rows = warehouse.read(job.table, [*columns, "computed_at"], days)
-    return _grouped(cast(pl.DataFrame, pl.from_arrow(rows)), columns)
-
-
-def _stamps_by_date(warehouse: Warehouse, job: Job, days: Sequence[date]) -> dict[date, Stamp]:
-    """Date by date, so that one broken file leaves the others as they are."""
-    found: dict[date, Stamp] = {}
-    for day in days:
-        try:
-            found |= _read_stamps(warehouse, job, [day])
-        except WarehouseError as error:
-            found[day] = Stamp("", "", "", 0, unreadable=error.message)
-    return found
-
-
-def _grouped(rows: pl.DataFrame, columns: Sequence[str]) -> dict[date, Stamp]:
-    partition, *stamp = columns
-    grouped = rows.group_by(partition).agg(
-        *(pl.col(name).min() for name in stamp),
-        pl.len().alias("rows"),
-        pl.col("computed_at").max(),
-        pl.any_horizontal(pl.col(name).n_unique() > 1 for name in stamp).alias("mixed"),
-    )
-    return {row[0]: Stamp(*row[1:]) for row in grouped.iter_rows()}
-
-
 def _remembered(job: Job, stamps: Mapping[date, Stamp]) -> Any:
     """The options that most dates carry: a run of one date with others does not change them."""
-    counts = Counter(s.job_options for s in stamps.values() if not s.unreadable)
+    counts = Counter(s.job_options for s in stamps.values() if s.job_options)
     if not counts:
         return job.options()
     return from_json(job, max(counts, key=lambda text: (counts[text], text)))

@@ -39,8 +39,7 @@ def tidy(warehouse: Warehouse, job: Job, report: Report) -> None:
     before = len(report.warnings)
     try:
         for what, step in steps.items():
-            if why := warned(what, step):
-                report.warnings.append(why)
+            report.warnings += warned(what, step)
     except KeyboardInterrupt:
         report.warnings.append("Tidying up was cut short: the next run does it.")
     if len(report.warnings) > before:
@@ -48,12 +47,12 @@ def tidy(warehouse: Warehouse, job: Job, report: Report) -> None:
             keep(warehouse, report)
 
 
-def warned(what: str, step: Callable[[], object]) -> str:
+def warned(what: str, step: Callable[[], object]) -> list[str]:
     """Do something that decides nothing; gives the warning where it failed, and logs it."""
     try:
         step()
     except Exception as error:  # noqa: BLE001 - whatever it is, the run has ended as it has
         sentence = f"{what}: {describe(error)}"
         _log.warning("%s", sentence)
-        return sentence
-    return ""
+        return [sentence]
+    return []

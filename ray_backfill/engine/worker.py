@@ -13,6 +13,7 @@ from typing import Any, cast
 import polars as pl
 
 from ray_backfill.answer import checked
+from ray_backfill.content import content_digests
 from ray_backfill.contract import STAMP
 from ray_backfill.engine.reading import read_inputs
 from ray_backfill.engine.same_code import job_of, same_code
@@ -105,10 +106,13 @@ def _stamped(
 ) -> pl.DataFrame:
     assert job.output.partition is not None
     day = pl.col(job.output.partition)
+    digests = content_digests(job.output, rows)
     return rows.with_columns(
         day.replace_strict(dict(prints), return_dtype=pl.String).alias("input_fingerprint"),
         pl.lit(version).alias("code_version"),
         pl.lit(task.job_options).alias("job_options"),
+        pl.len().over(day).cast(pl.Int64).alias("partition_rows"),
+        day.replace_strict(digests, return_dtype=pl.String).alias("content_digest"),
         pl.lit(task.run_id).alias("run_id"),
         pl.lit(task.computed_at, dtype=pl.Datetime("us", "UTC")).alias("computed_at"),
     )

@@ -75,6 +75,9 @@ def _compare(
         return DateState.MISSING, "no output yet", (), False
     if stamp.unreadable:
         return DateState.STALE, f"its rows cannot be read: {stamp.unreadable}", (), False
+    if stamp.unstamped:
+        others = f"{stamp.unstamped:,} of its {stamp.rows:,} rows carry no stamp: others wrote them"
+        return DateState.STALE, others, (), False
     views = changed_views(stamp.fingerprint, fingerprint)
     reasons = []
     if views:
@@ -85,6 +88,8 @@ def _compare(
         reasons.append(f"options {stamp.job_options} → {facts.job_options}")
     if stamp.mixed:
         reasons.append("its rows carry different stamps")
+    if stamp.changed:
+        reasons.append(f"changed by others since it was published: {stamp.changed}")
     if not reasons:
         complete = f"empty: {stamp.empty}" if stamp.empty else "up to date"
         return DateState.COMPLETE, complete, (), False

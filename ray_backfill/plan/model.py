@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from ray_backfill.calendar import Season
+from ray_backfill.calendar import Season, Window
 from ray_backfill.job import Calendar, DateState
+from ray_backfill.plan.history import Held, InputHistory
 from ray_backfill.sizing import Sizing
 from ray_backfill.spans import Span
 
-__all__ = ["Attempt", "Decision", "Facts", "Plan", "Stamp"]
+__all__ = ["NOTHING_ALLOWED", "Allow", "Attempt", "Decision", "Facts", "Plan", "Source", "Stamp"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,9 @@ class Stamp:
 
     `mixed`: its rows do not agree. `unreadable`: why its rows cannot be read, where they cannot.
     `empty`: why it is right that it has no rows, where a run published it so.
+    `unstamped`: how many of its rows carry no stamp, so that others wrote them. `changed`: what
+    others did to what the run had published; `partition_rows` and `content_digest` tell of that,
+    and are not known of what older versions published.
     """
 
     fingerprint: str
@@ -30,7 +34,19 @@ class Stamp:
     computed_at: datetime | None = None
     mixed: bool = False
     unreadable: str = ""
+    run_id: str = ""
+    partition_rows: int | None = None
+    content_digest: str = ""
+    unstamped: int = 0
+    changed: str = ""
     empty: str = ""
+
+    @property
+    def published_rows(self) -> int:
+        """The rows that a run published; 0 where that is not known."""
+        if self.partition_rows is not None:
+            return self.partition_rows
+        return 0 if self.changed else self.rows - self.unstamped
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +64,27 @@ class Attempt:
     code_version: str = ""
     job_options: str = ""
     judged_by: str = ""
+    guard: str = ""
+    """`shrink`: it was kept from being published by that, and may be with a person's word."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """An input, and what its table holds now: partition (None: it has none) -> rows and mark."""
+
+    name: str
+    table: str
+    window: Window
+    held: Mapping[date | None, Held]
 
 
 @dataclass(frozen=True)
 class Facts:
-    """All that a plan is made of. `today` never enters: a plan depends on data alone."""
+    """All that a plan is made of. `today` never enters: a plan depends on data alone.
+
+    `views`: view -> its inputs. `history`: what the inputs held when runs began. `codes`: code
+    version -> when it computed last.
+    """
 
     calendar: Calendar
     fingerprints: Mapping[date, str]
@@ -63,6 +95,19 @@ class Facts:
     sizing: Sizing = field(default_factory=Sizing)
     rules: str = ""
     """Version of what decides what is published: the gates, beside the code."""
+    sources: tuple[Source, ...] = ()
+    views: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    calendar_inputs: tuple[str, ...] = ()
+    history: InputHistory = field(default_factory=InputHistory)
+    codes: Mapping[str, datetime] = field(default_factory=dict)
+
+    def stamp_of(self, day: date) -> Stamp:
+        """The stamp of a date; an empty one where it has no rows."""
+        return self.stamps.get(day) or Stamp("", "", "", 0)
+
+    def inputs_of(self, views: Iterable[str]) -> set[str]:
+        """The inputs of these views."""
+        return {name for view in views for name in self.views.get(view, ())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +117,8 @@ class Decision:
     `action` is `compute`, `remove` (its rows belong to nothing any more) or None.
     `code_alone`: stale, and by nothing but the code. `known_bad`: the last attempt failed for
     exactly these inputs, this code and these gates, so that trying again is useless. `empty`: why
-    it is complete without rows.
+    it is complete without rows. `published_rows` are those that a run published before, as far as
+    that is known; `changes` what changed in its inputs since.
     """
 
     day: date
@@ -88,6 +134,22 @@ class Decision:
     attempt: Attempt | None = None
     notes: tuple[str, ...] = ()
     empty: str = ""
+    published_rows: int = 0
+    changes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """What a person's word allows: up to so many dates to lose rows that are theirs or belong to
+    nothing any more, dates to shrink, newer code to be replaced by older.
+    """
+
+    removals: int = 0
+    shrink: bool = False
+    older_code: bool = False
+
+
+NOTHING_ALLOWED = Allow()
 
 
 @dataclass(frozen=True)
@@ -106,6 +168,15 @@ class Plan:
     too_large: Mapping[date, str] = field(default_factory=dict)
     """Dates that are due and were left out: alone they need more memory than a worker has."""
     rules: str = ""
+    kept: Mapping[date, str] = field(default_factory=dict)
+    """Dates that were asked for and whose rows would be lost: nobody said that they may be."""
+    shrinking: Mapping[date, str] = field(default_factory=dict)
+    """Dates that were asked for and whose look-back lost what their rows were computed from."""
+    allow: Allow = NOTHING_ALLOWED
+    older_code: str = ""
+    """The newer code that this plan's code would replace, where nobody said that it may."""
+    facts: Facts | None = None
+    """What it was made of."""
 
     @property
     def removals(self) -> tuple[date, ...]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
 
 from ray_backfill.calendar import Season
 from ray_backfill.plan.decide import decide
-from ray_backfill.plan.model import Facts, Plan
+from ray_backfill.plan.guards import Changes, kept_dates, older_code, shrinking_dates
+from ray_backfill.plan.history import described
+from ray_backfill.plan.model import NOTHING_ALLOWED, Allow, Decision, Facts, Plan
 from ray_backfill.plan.selection import Selection, asked_days, pick
 from ray_backfill.sizing import Sizing, human_bytes
 from ray_backfill.spans import WORKER_MEMORY, Span, make_spans
@@ -20,15 +24,20 @@ def make_plan(
     selection: Selection,
     workers: int,
     worker_memory: int = WORKER_MEMORY,
+    allow: Allow = NOTHING_ALLOWED,
 ) -> Plan:
     """Decisions for the asked days, those selected, and their spans.
 
     A span needs at most `worker_memory` bytes; a date that needs more by itself is not selected.
+    Neither is one that would lose what people have, unless they `allow` it.
     """
     decisions = decide(facts, asked_days(facts, selection))
-    selected = pick(decisions, selection.select)
+    wanted = pick(decisions, selection.select, allow)
+    kept = kept_dates(wanted, facts, allow)
+    shrinking = shrinking_dates([d for d in wanted if d.day not in kept], facts, allow)
+    past = _with_past([d for d in wanted if d.day not in kept and d.day not in shrinking], facts)
     seasons = facts.calendar.seasons
-    spans = make_spans(selected, workers, seasons, facts.sizing, worker_memory)
+    spans = make_spans([*past.values()], workers, seasons, facts.sizing, worker_memory)
     too_large = {
         span.days[0]: _too_large(span, facts.sizing, seasons, worker_memory)
         for span in spans
@@ -38,14 +47,32 @@ def make_plan(
         job=job,
         code_version=facts.code_version,
         job_options=facts.job_options,
-        decisions=tuple(decisions),
-        selected=tuple(d for d in selected if d.day not in too_large),
+        decisions=tuple(past.get(d.day, d) for d in decisions),
+        selected=tuple(d for d in past.values() if d.day not in too_large),
         spans=tuple(span for span in spans if span.days[0] not in too_large),
         seasons=seasons,
         attempts=facts.attempts,
         too_large=dict(sorted(too_large.items())),
         rules=facts.rules,
+        kept=kept,
+        shrinking=shrinking,
+        allow=allow,
+        older_code="" if allow.older_code else older_code(facts),
+        facts=facts,
     )
+
+
+def _with_past(selected: Sequence[Decision], facts: Facts) -> dict[date, Decision]:
+    """The decisions with what was published before, and what changed in the inputs since."""
+    seen, found = Changes(facts), {}
+    for decision in selected:
+        changed = seen.of(decision.day, facts.inputs_of(decision.views)) if decision.views else ()
+        found[decision.day] = replace(
+            decision,
+            published_rows=facts.stamp_of(decision.day).published_rows,
+            changes=described(changed or ()),
+        )
+    return found
 
 
 def _too_large(span: Span, sizing: Sizing, seasons: Sequence[Season], worker_memory: int) -> str:

@@ -8,7 +8,7 @@ from datetime import date
 
 from ray_backfill.calendar import Season
 from ray_backfill.errors import UsageError
-from ray_backfill.plan.model import Decision, Facts
+from ray_backfill.plan.model import NOTHING_ALLOWED, Allow, Decision, Facts
 
 __all__ = ["SELECTIONS", "Selection", "asked_days", "pick"]
 
@@ -63,17 +63,22 @@ def asked_days(facts: Facts, selection: Selection) -> list[date]:
     )
 
 
-def pick(decisions: Iterable[Decision], select: Sequence[str]) -> list[Decision]:
+def pick(
+    decisions: Iterable[Decision], select: Sequence[str], allow: Allow = NOTHING_ALLOWED
+) -> list[Decision]:
     """The decisions that a run takes: those that can be acted on and are asked for.
 
-    `missing` and `stale` leave out dates that failed for exactly these inputs and this code;
-    `failed` takes them, `all` takes every due date, complete ones too.
+    `missing` and `stale` leave out dates that failed for exactly these inputs and this code,
+    unless it is allowed now what kept them back; `failed` takes them, `all` takes every due date,
+    complete ones too.
     """
     asked = set(select)
-    return [d for d in decisions if d.action and _asked(d, asked)]
+    return [d for d in decisions if d.action and _asked(d, asked, allow)]
 
 
-def _asked(decision: Decision, asked: set[str]) -> bool:
-    if "all" in asked or ("failed" in asked and decision.attempt is not None):
+def _asked(decision: Decision, asked: set[str], allow: Allow) -> bool:
+    attempt = decision.attempt
+    if "all" in asked or ("failed" in asked and attempt is not None):
         return True
-    return decision.state.value in asked and not decision.known_bad
+    freed = attempt is not None and attempt.guard == "shrink" and allow.shrink
+    return decision.state.value in asked and (freed or not decision.known_bad)

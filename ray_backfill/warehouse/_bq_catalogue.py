@@ -17,7 +17,7 @@ from ray_backfill.warehouse._bq_errors import HTTP_SECONDS, tried
 from ray_backfill.warehouse._bq_jobs import Tally
 from ray_backfill.warehouse._bq_read import stored_table
 from ray_backfill.warehouse._bq_schema import literal
-from ray_backfill.warehouse.protocol import Partition, TableInfo
+from ray_backfill.warehouse.protocol import Fit, Partition, TableInfo
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -59,7 +59,7 @@ def partitions(clients: Clients, table: Table, tally: Tally) -> list[Partition]:
     if table.partition is None:
         sure = not clients.local and stored.table_type == "TABLE" and not stored.streaming_buffer
         token = f"{stored.modified}/{stored.num_rows}" if sure else uuid4().hex
-        return [Partition(None, int(stored.num_rows or 0), token)]
+        return [Partition(None, int(stored.num_rows or 0), token, sure)]
     if not clients.local and _bq_schema.partition_of(stored) == table.partition:
         found = _listed(clients, table, tally)
         if found is not None:
@@ -82,13 +82,33 @@ def _listed(clients: Clients, table: Table, tally: Tally) -> list[Partition] | N
     return sorted(
         (
             Partition(
-                day, int(row["total_rows"]), f"{row['last_modified_time']}/{row['total_rows']}"
+                day,
+                int(row["total_rows"]),
+                token_of(row["last_modified_time"], row["total_rows"]),
             )
             for day, row in dated
             if day is not None
         ),
         key=lambda p: p.day or date.min,
     )
+
+
+def token_of(modified: datetime, rows: int) -> str:
+    """A partition's token: when it was modified last, and its rows."""
+    return f"{modified}/{rows}"
+
+
+def is_not_later(now: str, published: str) -> bool:
+    """Whether a partition's token is that of a commit which ended at the time of `published`.
+
+    The partition's own time is that of the change within the job, so a little earlier. A token
+    that cannot be relied on has no time.
+    """
+    (modified, _, rows), (ended, _, written) = now.partition("/"), published.partition("/")
+    try:
+        return rows == written and datetime.fromisoformat(modified) <= datetime.fromisoformat(ended)
+    except (ValueError, TypeError):
+        return False
 
 
 def day_of(partition_id: str) -> date | None:
@@ -107,7 +127,7 @@ def _counted(clients: Clients, table: Table, tally: Tally) -> list[Partition]:
     )
     token = uuid4().hex
     rows = _bq_jobs.rows(clients, sql, f"Counting the rows of {table.name}", tally=tally)
-    return [Partition(row["day"], int(row["n"]), token) for row in rows]
+    return [Partition(row["day"], int(row["n"]), token, sure=False) for row in rows]
 
 
 # -- the list of tables --------------------------------------------------------------------------
@@ -183,6 +203,18 @@ def create(clients: Clients, table: Table, *, raw: bool = False) -> None:
     _bq_datasets.create_dataset(clients, table.name.partition(".")[0])
     resource = _bq_schema.table_resource(clients.address.full(table.name), table, raw=raw)
     _bq_create.create_table(clients, resource, f"Creating {table.name}")
+
+
+def fit(clients: Clients, table: Table) -> Fit | None:
+    """The stored table beside the contract of an output; None where it is absent."""
+    try:
+        stored = stored_table(clients, table.name)
+    except TableNotFoundError:
+        return None
+    different = _bq_schema.differences(table, stored)
+    if stored.table_type != "TABLE":
+        different = [f"it is a {stored.table_type}", *different]
+    return Fit(frozenset(field.name for field in stored.schema), tuple(different))
 
 
 def ensure(clients: Clients, table: Table, *, raw: bool = False) -> None:

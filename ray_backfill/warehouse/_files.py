@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -25,7 +25,16 @@ from ray_backfill.warehouse.protocol import Partition
 if TYPE_CHECKING:
     from ray_backfill.contract import Table
 
-__all__ = ["File", "active_files", "grouped", "is_plain", "open_table", "partition_column", "place"]
+__all__ = [
+    "File",
+    "active_files",
+    "grouped",
+    "is_plain",
+    "open_table",
+    "partition_column",
+    "place",
+    "token_of",
+]
 
 _NOT_BELOW = re.compile(r"[\x00-\x1f\\\x7f]|://")
 _PLAIN_FEATURES = {"timestampNtz", "deletionVectors"}
@@ -183,7 +192,12 @@ def grouped(files: Collection[File]) -> list[Partition]:
         by_day.setdefault(file.day, []).append(file)
     found = []
     for day in sorted(by_day, key=lambda d: d or date.min):
-        lines = [f"{f.path}\0{f.size}\0{f.deleted}" for f in by_day[day]]
-        token = hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:24]
+        token = token_of((f.path, f.size, f.deleted) for f in by_day[day])
         found.append(Partition(day, sum(f.rows or 0 for f in by_day[day]), token))
     return found
+
+
+def token_of(files: Iterable[tuple[str, int, str]]) -> str:
+    """The token of a partition with these files: path, size, digest of its deleted rows."""
+    lines = sorted("\0".join(map(str, file)) for file in files)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:24]

@@ -32,7 +32,15 @@ from ray_backfill.warehouse import (
 )
 from ray_backfill.warehouse._bq_jobs import Tally
 from ray_backfill.warehouse._bq_objects import Objects
-from ray_backfill.warehouse.protocol import Lease, Partition, Published, Staged, TableInfo, Version
+from ray_backfill.warehouse.protocol import (
+    Fit,
+    Lease,
+    Partition,
+    Published,
+    Staged,
+    TableInfo,
+    Version,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -115,6 +123,10 @@ class BigQuery:
         return Published(str(version), days, frame.height)
 
     # -- output tables ---------------------------------------------------------------------
+    def fit(self, table: Table) -> Fit | None:
+        """See `Warehouse.fit`."""
+        return _bq_catalogue.fit(self._clients, table)
+
     def ensure(self, table: Table) -> None:
         _bq_catalogue.ensure(self._clients, table)
 
@@ -171,7 +183,12 @@ class BigQuery:
         rows = sum(item.rows for item in staged)
         about = _about("publish", lease.run_id, rows, every)
         version = _bq_history.record(self._objects, clients, table.name, job, about)
-        return Published(str(version), every, rows)
+        tokens = {item.day: _bq_catalogue.token_of(job.ended, item.rows) for item in staged}
+        return Published(str(version), every, rows, tokens)
+
+    def is_as_published(self, partition: Partition, token: str) -> bool:
+        """See `Warehouse.is_as_published`: as many rows, and not modified after the commit."""
+        return _bq_catalogue.is_not_later(partition.token, token)
 
     def sweep(
         self,

@@ -7,6 +7,7 @@ One folder per table, `<root>/<dataset>/<table>`; everything else lives under
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -30,7 +31,15 @@ from ray_backfill.warehouse import (
     _sweep,
 )
 from ray_backfill.warehouse._objects import SCHEMES
-from ray_backfill.warehouse.protocol import Lease, Partition, Published, Staged, TableInfo, Version
+from ray_backfill.warehouse.protocol import (
+    Fit,
+    Lease,
+    Partition,
+    Published,
+    Staged,
+    TableInfo,
+    Version,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -148,16 +157,24 @@ class Lake:
         _loads.sweep_killed(self._uri, table, datetime.now(UTC))
         return done
 
-    def _add(self, table: Table, staged: Sequence[Staged], load: str, replace: bool) -> Published:
+    def _add(self, table: Table, staged: Sequence[Staged], load: str, anew: bool) -> Published:
         days = tuple(s.day for s in staged) if table.partition else ()
-        about = _history.about("replace" if replace else "append", load, staged, days)
+        about = _history.about("replace" if anew else "append", load, staged, days)
         if not self.exists(table.name) and _commit.create(self._uri, table, staged, about):
             return _published(0, days, staged)
         every = days if table.partition else _commit.ALL
-        version = _commit.commit(self._uri, table, staged, every if replace else (), about)
+        version = _commit.commit(self._uri, table, staged, every if anew else (), about)
         return _published(version, days, staged)
 
     # -- output tables ---------------------------------------------------------------------
+    def fit(self, table: Table) -> Fit | None:
+        """See `Warehouse.fit`."""
+        if not self.exists(table.name):
+            return None
+        stored = _files.open_table(self._uri, table.name)
+        columns = frozenset(_arrow.stored_types(stored))
+        return Fit(columns, tuple(_commit.differences(table, stored)))
+
     def ensure(self, table: Table) -> None:
         if not self.exists(table.name) and _commit.create(
             self._uri, table, [], {"action": "create"}
@@ -195,7 +212,11 @@ class Lake:
         every = tuple(sorted({*days, *remove}))
         about = _history.about("publish", lease.run_id, staged, every)
         version = _commit.commit(self._uri, table, staged, every, about, lambda: self._check(lease))
-        return _published(version, every, staged)
+        return replace(_published(version, every, staged), tokens=_tokens_of(staged))
+
+    def is_as_published(self, partition: Partition, token: str) -> bool:
+        """See `Warehouse.is_as_published`: its only file is the one that was staged."""
+        return partition.token == token
 
     def _check(self, lease: Lease) -> None:
         with _objects.translated(f"Looking at the lease on {lease.table}"):
@@ -290,6 +311,12 @@ class Lake:
             found = _objects.list_meta(self._uri, path, after=behind)
         keys = (str(meta["path"]).removeprefix(f"{_objects.HOUSE}/") for meta in found)
         return sorted(key for key in keys if key.startswith(prefix) and _objects.is_key(key))
+
+
+def _tokens_of(staged: Sequence[Staged]) -> dict[date, str]:
+    """The token of each date once its staged file is its only one."""
+    files = ((s.day, str(s.handle["path"]), int(s.handle["size"])) for s in staged)
+    return {day: _files.token_of([(path, size, "")]) for day, path, size in files}
 
 
 def _published(version: int, days: Sequence[date], staged: Sequence[Staged]) -> Published:

@@ -8,7 +8,7 @@ digest cache) live beside the tables under keys like `runs/<table>/<run>.ndjson`
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,7 +18,7 @@ from ray_backfill.contract import Table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Lease", "Partition", "Published", "Staged", "TableInfo", "Version", "Warehouse"]
+__all__ = ["Fit", "Lease", "Partition", "Published", "Staged", "TableInfo", "Version", "Warehouse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,13 @@ class Partition:
     """Metadata of one partition, from the catalogue alone.
 
     `token` changes whenever the content may have changed; equal tokens mean equal content.
+    `sure=False`: it is another one each time, and says nothing.
     """
 
     day: date | None
     rows: int
     token: str
+    sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +75,23 @@ class Staged:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One atomic commit."""
+    """One atomic commit. `tokens`: what `Warehouse.is_as_published` knows its dates by."""
 
     version: str
     dates: tuple[date, ...]
     rows: int
+    tokens: Mapping[date, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A stored table beside the contract of an output: its columns, and in what they differ.
+
+    New nullable columns are no difference: they are added.
+    """
+
+    columns: frozenset[str]
+    differences: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +146,9 @@ class Warehouse(Protocol):
         """
 
     # -- output tables ---------------------------------------------------------------------
+    def fit(self, table: Table) -> Fit | None:
+        """How the stored table fits the contract of an output; None where there is none yet."""
+
     def ensure(self, table: Table) -> None:
         """Create the output table, or add its new nullable columns.
 
@@ -147,6 +164,12 @@ class Warehouse(Protocol):
         """Replace exactly the staged dates, and empty the dates of `remove`, in one commit.
 
         Raises `LeaseLostError` where the lease is no longer this run's.
+        """
+
+    def is_as_published(self, partition: Partition, token: str) -> bool:
+        """Whether a partition is as one of our commits left it, by its metadata alone.
+
+        `token` is what `Published.tokens` said of it. False where that cannot be known.
         """
 
     def sweep(

@@ -19,7 +19,7 @@ from ray_backfill.contract import Table
 from ray_backfill.engine.report import Report
 from ray_backfill.engine.runs import RunOptions
 from ray_backfill.job import Job
-from ray_backfill.plan import Plan, Selection
+from ray_backfill.plan import Allow, Plan, Selection
 from ray_backfill.warehouse import Warehouse, _bq_errors, open_warehouse
 from tests import emulator as emulators
 from tests import engine
@@ -55,9 +55,13 @@ class Place:
         return RunOptions(self.name, parallel=False, backoff_seconds=0.01)
 
     def ran(
-        self, *options: str, selection: Selection | None = None, how: RunOptions | None = None
+        self,
+        *options: str,
+        selection: Selection | None = None,
+        how: RunOptions | None = None,
+        allow: Allow | None = None,
     ) -> Report:
-        return engine.ran(self.house, options, selection, how or self.how)
+        return engine.ran(self.house, options, selection, how or self.how, allow)
 
     def planned(self, *options: str, selection: Selection | None = None) -> Plan:
         return engine.planned(self.house, options, selection, self.name)
