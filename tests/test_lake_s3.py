@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
-from uuid import uuid4
 
 import obstore
 import pytest
@@ -22,40 +17,20 @@ from ray_backfill.warehouse.protocol import Lease
 from tests.lakes import D1, D2, D3, EVERY, OUT, every, put, scores, stored
 
 pytest.importorskip("moto.server")
-boto3 = pytest.importorskip("boto3")
+
+from tests.s3 import Server
 
 
 @pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    """A server in a process of its own: Delta keeps the interpreter's lock while it waits."""
-    command = [sys.executable, "-u", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert running.stderr is not None
-    found = (re.search(r"http://127\.0\.0\.1:\d+", line) for line in running.stderr)
-    address = next(match[0] for match in found if match)
-    drain = threading.Thread(target=running.stderr.read, daemon=True)
-    drain.start()
-    yield address
-    running.terminate()
-    running.wait()
-    drain.join()
+def server() -> Iterator[Server]:
+    with Server() as running:
+        yield running
 
 
 @pytest.fixture
-def house(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> Lake:
-    settings = {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ALLOW_HTTP": "true",
-    }
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    bucket = f"bucket-{uuid4().hex}"
-    boto3.client("s3").create_bucket(Bucket=bucket)
-    return Lake(f"s3://{bucket}/some/lake")
+def house(monkeypatch: pytest.MonkeyPatch, server: Server) -> Lake:
+    server.settings(monkeypatch)
+    return server.lake()
 
 
 @pytest.mark.parametrize("folder", ["a%20b", "a b", "100%25", "caf%C3%A9"])

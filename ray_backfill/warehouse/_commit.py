@@ -249,10 +249,9 @@ def fits(table: Table, stored: DeltaTable) -> None:
         )
 
 
-def evolve(uri: str, table: Table) -> None:
+def evolve(uri: str, table: Table, stored: DeltaTable) -> None:
     """Add the contract's columns that the stored table lacks, as nullable ones."""
     for _ in range(_ATTEMPTS):
-        stored = open_table(uri, table.name)
         have = _arrow.stored_types(stored)
         new = [c for c in table.columns if c.name not in have]
         if not new:
@@ -264,6 +263,7 @@ def evolve(uri: str, table: Table) -> None:
         try:
             stored.alter.add_columns(fields, commit_properties=_properties({"action": "columns"}))
         except CommitFailedError:
-            continue
+            pass  # others may have added them
         except (DeltaError, OSError) as error:
             raise _failed(table.name, error) from error
+        stored = open_table(uri, table.name)

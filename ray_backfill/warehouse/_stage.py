@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import date
 from io import BytesIO
-from typing import Any
 from uuid import uuid4
 
 import polars as pl
 from obstore.exceptions import BaseError
 
-from ray_backfill.contract import Kind, Table
-from ray_backfill.warehouse import _objects
+from ray_backfill.contract import Table
+from ray_backfill.warehouse import _objects, _stats
 from ray_backfill.warehouse.protocol import Staged
 
-__all__ = ["data_file", "safe", "stage", "staged_by"]
+__all__ = ["data_file", "safe", "stage", "staged_by", "write"]
 
 _SEPARATOR = "."
 """Between run, task and a unique part in a file's name; never inside them.
@@ -30,9 +27,6 @@ is `%7E` to Delta's own optimizer) is a file that is not there.
 """
 
 _NAME = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[0-9a-f]{32}\.parquet", re.ASCII)
-_STATS_COLUMNS = 8  # the first ones: each commit reads the statistics of all files again
-_LONGEST = 64
-_SIMPLE = (Kind.STRING, Kind.INT, Kind.FLOAT, Kind.DATE, Kind.TIMESTAMP)
 
 
 def safe(text: str) -> str:
@@ -71,7 +65,7 @@ def stage(
             with _objects.translated(
                 f"Writing {_objects.join(uri, where)}", consequence="Nothing was published."
             ):
-                size = _write(uri, where, rows)
+                size = write(uri, where, rows)
         except BaseException:
             with suppress(BaseError, OSError):  # a sweep takes what is left
                 for earlier in done:
@@ -87,7 +81,8 @@ def stage(
     return done
 
 
-def _write(uri: str, path: str, rows: pl.DataFrame) -> int:
+def write(uri: str, path: str, rows: pl.DataFrame) -> int:
+    """Write rows as a file of the lake; gives its size in bytes."""
     buffer = BytesIO()
     rows.write_parquet(buffer, compression="zstd", statistics=True)
     data = buffer.getvalue()
@@ -100,62 +95,10 @@ def _parts(table: Table, frame: pl.DataFrame) -> Iterator[tuple[date | None, pl.
     if frame.is_empty():
         return
     data = frame.drop(table.partition) if table.partition else frame
-    figures = _figures(table, frame)
+    measured = _stats.measured(data.schema)
+    figures = _stats.figures(frame, measured, table.partition)
     start = 0
     for record in figures.iter_rows(named=True):
         count = record["rows"]
-        yield record.get("day"), data.slice(start, count), _stats(table, record)
+        yield record.get("day"), data.slice(start, count), _stats.as_json(measured, record)
         start += count
-
-
-def _measured(table: Table) -> list[tuple[str, Kind]]:
-    columns = [(c.name, c.kind) for c in table.columns if c.name != table.partition]
-    return [(name, kind) for name, kind in columns[:_STATS_COLUMNS] if kind in _SIMPLE]
-
-
-def _figures(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
-    exprs = [pl.len().alias("rows")]
-    for number, (name, kind) in enumerate(_measured(table)):
-        column = pl.col(name)
-        exprs += [
-            column.null_count().alias(f"n{number}"),
-            column.min().alias(f"l{number}"),
-            column.max().alias(f"h{number}"),
-        ]
-        if kind is Kind.FLOAT:
-            exprs.append(column.is_nan().any().alias(f"x{number}"))
-    if not table.partition:
-        return frame.select(exprs)
-    day = pl.col(table.partition).alias("day")
-    return frame.set_sorted(table.partition).group_by(day, maintain_order=True).agg(exprs)
-
-
-def _stats(table: Table, record: Mapping[str, Any]) -> str:
-    """Delta's statistics of a file as JSON; bounds are left out where they would mislead."""
-    low: dict[str, Any] = {}
-    high: dict[str, Any] = {}
-    nulls: dict[str, int] = {}
-    for number, (name, _) in enumerate(_measured(table)):
-        nulls[name] = record[f"n{number}"]
-        bounds = _bound(record[f"l{number}"]), _bound(record[f"h{number}"])
-        if None not in bounds and not record.get(f"x{number}"):
-            low[name], high[name] = bounds
-    return json.dumps(
-        {
-            "numRecords": record["rows"],
-            "minValues": low,
-            "maxValues": high,
-            "nullCount": nulls,
-        },
-        separators=(",", ":"),
-    )
-
-
-def _bound(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, str):
-        return value if len(value) <= _LONGEST else None
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    return value.isoformat() if isinstance(value, date) else value

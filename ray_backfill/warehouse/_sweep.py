@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from io import BytesIO
+from collections.abc import Collection, Iterator, Sequence
+from datetime import date, datetime, timedelta
 from urllib.parse import unquote
-
-import polars as pl
 
 from ray_backfill.contract import Table
 from ray_backfill.errors import TableNotFoundError, WarehouseError
-from ray_backfill.warehouse import _files, _objects
+from ray_backfill.warehouse import _files, _log, _objects
 from ray_backfill.warehouse._stage import safe, staged_by
 
-__all__ = ["is_inside", "named_by_log", "sweep"]
+__all__ = ["is_inside", "sweep"]
 
-_LOG = "_delta_log"
 _MOST_FOLDERS = 64
 """Dates up to which their folders are listed one by one, instead of the whole table."""
 
@@ -78,74 +72,27 @@ def is_inside(uri: str, path: str) -> bool:
 def _never_named(uri: str, name: str, paths: Sequence[str], since: datetime | None) -> list[str]:
     """Those of the paths that the log does not name, as far back as `since`."""
     folder = _objects.table_folder(name)
+    below = {path: path.removeprefix(f"{folder}/") for path in paths}
     try:
         stored = _files.open_table(uri, name)
     except TableNotFoundError:
         return list(paths)
-    active = {f"{folder}/{unquote(file.path)}" for file in _files.active_files(stored, None)}
-    left = [path for path in paths if path not in active]
-    if not left:
+    active = {unquote(file.path) for file in _files.active_files(stored, None)}
+    if active.issuperset(below.values()):
         return []
-    named = _named_since(uri, folder, stored.version(), since) if since else None
-    if named is None:
-        named = named_by_log(uri, folder)
-    return [path for path in left if path not in named]
+    named = _named_since(uri, name, stored.version(), since) if since else None
+    known = active | (_log.named(uri, name) if named is None else named)
+    return [path for path in paths if below[path] not in known]
 
 
-def _named_since(uri: str, folder: str, newest: int, since: datetime) -> set[str] | None:
+def _named_since(uri: str, name: str, newest: int, since: datetime) -> set[str] | None:
     """What entries from then on name, read from the newest back; None where one is missing."""
     found: set[str] = set()
     for version in range(newest, -1, -1):
-        data = _objects.get(uri, f"{folder}/{_LOG}/{version:020d}.json")
-        if data is None:
+        entry = _log.read(uri, name, version)
+        if entry is None:
             return None
-        entry = _in_json(data.splitlines())
         if entry.at is not None and entry.at < since - _CLOCKS:
             break
-        found.update(f"{folder}/{path}" for path in entry.paths)
-    return found
-
-
-def named_by_log(uri: str, folder: str) -> set[str]:
-    """Paths from the lake's root of all files that the log names, checkpoints included."""
-    found: set[str] = set()
-    for meta in _objects.list_meta(uri, f"{folder}/{_LOG}"):
-        path = meta["path"]
-        if path.endswith(".json"):
-            found.update(_in_json((_objects.get(uri, path) or b"").splitlines()).paths)
-        elif path.endswith(".parquet"):
-            found.update(_in_checkpoint(_objects.get(uri, path) or b""))
-    return {f"{folder}/{path}" for path in found}
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """What one entry of the log says: when it was written, and the files that it names."""
-
-    at: datetime | None
-    paths: set[str]
-
-
-def _in_json(lines: Iterable[bytes]) -> _Entry:
-    at, found = None, set()
-    for line in lines:
-        if b'"path"' not in line and b'"commitInfo"' not in line:
-            continue
-        action = json.loads(line)
-        for kind in ("add", "remove"):
-            if kind in action:
-                found.add(unquote(action[kind]["path"]))
-        if stamp := action.get("commitInfo", {}).get("timestamp"):
-            at = datetime.fromtimestamp(stamp / 1000, UTC)
-    return _Entry(at, found)
-
-
-def _in_checkpoint(data: bytes) -> set[str]:
-    if not data:
-        return set()
-    frame = pl.read_parquet(BytesIO(data))
-    found: set[str] = set()
-    for action in {"add", "remove"} & set(frame.columns):
-        paths = frame[action].struct.field("path").drop_nulls()
-        found.update(unquote(path) for path in paths)
+        found |= entry.paths
     return found

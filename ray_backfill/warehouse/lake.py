@@ -141,14 +141,13 @@ class Lake:
         has another type in one of its columns.
         """
         frame = _arrow.conformed(table, rows)
-        exists = self.exists(table.name)
-        if exists:
-            _commit.fits(table, _files.open_table(self._uri, table.name))
+        stored = _files.open_table(self._uri, table.name) if self.exists(table.name) else None
+        if stored:
+            _commit.fits(table, stored)
         if frame.is_empty():
-            version = _files.open_table(self._uri, table.name).version() if exists else 0
-            return Published(str(version), (), 0)
-        if exists:
-            _commit.evolve(self._uri, table)
+            return Published(str(stored.version() if stored else 0), (), 0)
+        if stored:
+            _commit.evolve(self._uri, table, stored)
         load = f"load-{uuid4().hex[:12]}"
         days: list[date] = frame[table.partition].unique().to_list() if table.partition else []
         with _loads.noted(self._uri, table, load, days):
@@ -176,18 +175,20 @@ class Lake:
         return Fit(columns, tuple(_commit.differences(table, stored)))
 
     def ensure(self, table: Table) -> None:
-        if not self.exists(table.name) and _commit.create(
-            self._uri, table, [], {"action": "create"}
-        ):
-            return
-        different = _commit.differences(table, _files.open_table(self._uri, table.name))
+        try:
+            stored = _files.open_table(self._uri, table.name)
+        except TableNotFoundError:
+            if _commit.create(self._uri, table, [], {"action": "create"}):
+                return
+            stored = _files.open_table(self._uri, table.name)
+        different = _commit.differences(table, stored)
         if different:
             raise ContractError(
                 f"{table.name} is not what the job writes: {'; '.join(different)}.",
                 hint="Only new nullable columns are added by themselves. Move the table away, "
                 "or give the job's output another name.",
             )
-        _commit.evolve(self._uri, table)
+        _commit.evolve(self._uri, table, stored)
 
     def stage(self, table: Table, rows: pa.Table, *, run_id: str, task: str) -> list[Staged]:
         """See `Warehouse.stage`; the rows of a file are in the order of the table's key."""
