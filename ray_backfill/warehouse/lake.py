@@ -19,9 +19,12 @@ from ray_backfill.contract import Table
 from ray_backfill.errors import ContractError, UsageError, WarehouseError
 from ray_backfill.warehouse import _arrow, _commit, _files, _lease, _objects, _read, _stage, _sweep
 from ray_backfill.warehouse._objects import SCHEMES
+from ray_backfill.warehouse._store_settings import settings_of
 from ray_backfill.warehouse.protocol import Lease, Partition, Published, Staged, TableInfo, Version
 
 if TYPE_CHECKING:
+    import re
+
     import pyarrow as pa
 
 __all__ = ["SCHEMES", "Lake"]
@@ -60,6 +63,10 @@ class Lake:
     def uri(self) -> str:
         """The absolute path, or the URL."""
         return self._uri
+
+    @property
+    def settings(self) -> re.Pattern[str]:
+        return settings_of(self._uri)
 
     def _folder(self, table: str) -> str:
         return _objects.join(self._uri, _objects.table_folder(table))
