@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -27,6 +28,8 @@ WORDS = {
 }
 """What a value of each kind is, for people."""
 
+_DAY = 86_400_000_000  # microseconds
+_FIRST, _LAST = ((day - date(1970, 1, 1)).days for day in (date.min, date.max))
 _EXACT = 2**53  # the largest range of whole numbers that a float64 holds without gaps
 _MIDNIGHT = r"[T ]00:00(:00(\.0+)?)?(Z| UTC|[+-]00:?00)?$"
 _TIMESTAMP = (
@@ -38,10 +41,20 @@ _COMMON = tuple(f"%Y-%m-%d{between}%H:%M:%S%.f{zone}" for zone in ("%z", "") for
 
 def from_text(kind: Kind, values: pl.Series) -> pl.Series:
     """Text (from CSV, or a JSON string) as the kind; empty text is NULL already."""
-    frame = values.alias("v").to_frame()
     if kind is Kind.TIMESTAMP:
-        return _timestamps(values)
-    return frame.select(_text_expr(kind, pl.col("v"))).to_series().alias(values.name)
+        return _in_calendar(_timestamps(values))
+    frame = values.alias("v").to_frame()
+    cast = frame.select(_text_expr(kind, pl.col("v"))).to_series().alias(values.name)
+    return _in_calendar(cast) if kind is Kind.DATE else cast
+
+
+def _in_calendar(values: pl.Series) -> pl.Series:
+    """Dates or times, with NULL for those of years that neither Python nor BigQuery has."""
+    first, last = values.to_physical().min(), values.to_physical().max()
+    scale = 1 if values.dtype == pl.Date else _DAY
+    if first is None or (first >= _FIRST * scale and last < (_LAST + 1) * scale):  # type: ignore[operator]
+        return values
+    return values.set(~values.dt.year().is_between(1, 9999), None)
 
 
 def _timestamps(values: pl.Series) -> pl.Series:
@@ -106,7 +119,18 @@ def _is_texts(value: Any) -> bool:
 
 
 def from_typed(kind: Kind, values: pl.Series) -> pl.Series:
-    """A typed column (from Parquet) as the kind; all NULL where its type cannot be cast."""
+    """A typed column (from Parquet) as the kind; all NULL where its type cannot be cast.
+
+    Dates and times that are text are read as in CSV: other tools write them so.
+    """
+    if kind not in (Kind.DATE, Kind.TIMESTAMP):
+        return _plainly(kind, values)
+    if isinstance(values.dtype, pl.String | pl.Categorical | pl.Enum):
+        return from_text(kind, values.cast(pl.String))
+    return _in_calendar(_plainly(kind, values))
+
+
+def _plainly(kind: Kind, values: pl.Series) -> pl.Series:
     dtype = values.dtype
     wanted = kind.polars
     if dtype == wanted:
@@ -125,6 +149,8 @@ def from_typed(kind: Kind, values: pl.Series) -> pl.Series:
     if kind is Kind.TIMESTAMP and isinstance(dtype, pl.Datetime):
         aware = values if dtype.time_zone else values.dt.replace_time_zone("UTC")
         return aware.cast(wanted)
+    if kind is Kind.TIMESTAMP and dtype == pl.Date:
+        return values.cast(wanted)
     if kind is Kind.DATE and isinstance(dtype, pl.Datetime):
         local = values.dt.replace_time_zone(None) if dtype.time_zone in (None, "UTC") else None
         return _absent(values, wanted) if local is None else _same(local, local.cast(pl.Date))

@@ -54,7 +54,7 @@ class DateCoverage:
 
 def period_of(day: date, by: str) -> str:
     """`2025-11` or `2025-11-04`."""
-    return f"{day:%Y-%m}" if by == "month" else f"{day}"
+    return str(day)[:7] if by == "month" else str(day)
 
 
 def coverage_of(

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ray_backfill.contract import Table
-from ray_backfill.errors import UsageError
+from ray_backfill.errors import ContractError, UsageError
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from ray_backfill.calendar import DateRange
     from ray_backfill.warehouse import Warehouse
 
 __all__ = ["FileReport", "LoadReport", "find_files", "load_files"]
@@ -21,12 +22,16 @@ __all__ = ["FileReport", "LoadReport", "find_files", "load_files"]
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """What one file held. `extra` columns were left out; `nan` values were loaded as NULL."""
+    """What one file held. `extra` columns were left out; `nan` values were loaded as NULL.
+
+    `guessed`: what was taken for the separator of a text where its ending says another.
+    """
 
     path: str
     rows: int
     extra: tuple[str, ...]
     nan: int
+    guessed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,9 @@ class LoadReport:
         for file in self.files:
             if file.extra:
                 found.append(f"{file.path}: left out {', '.join(file.extra)}.")
+            if file.guessed:
+                between = {"\t": "tabs", ";": "semicolons", "|": "bars"}.get(file.guessed, "commas")
+                found.append(f"{file.path}: read as fields between {between}.")
             if file.nan:
                 found.append(f"{file.path}: {file.nan:,} NaN loaded as NULL.")
         for name, values in self.unknown.items():
@@ -78,13 +86,29 @@ def load_files(
     frames: list[pl.DataFrame] = []
     for path in find_files(files):
         loaded = read_file(table, path)
-        reports.append(FileReport(str(path), loaded.rows.height, loaded.extra, loaded.nan))
+        _check_dates(table, path, loaded.rows, warehouse.partition_range)
+        about = (loaded.extra, loaded.nan, loaded.guessed)
+        reports.append(FileReport(str(path), loaded.rows.height, *about))
         frames.append(loaded.rows)
     rows = pl.concat(frames)
     version = ""
     if rows.height:
         version = warehouse.append(table, rows.to_arrow(), replace_dates=replace_dates).version
     return _report(table, reports, rows, replace_dates, version)
+
+
+def _check_dates(table: Table, path: Path, rows: pl.DataFrame, held: DateRange) -> None:
+    """Raises `ContractError` for dates that no partition can have: nobody would find them again."""
+    if table.partition is None:
+        return
+    days = rows[table.partition].drop_nulls()
+    outside = days.filter((days < held.start) | (days >= held.end))
+    if not outside.is_empty():
+        raise ContractError(
+            f"{path}, column {table.partition}: {outside[0]} and the like, in {len(outside):,} "
+            f"rows, are outside of {held}: no table here can hold them. Nothing was loaded.",
+            hint="Give these rows the date that they are of, or take them out.",
+        )
 
 
 def _report(
@@ -126,11 +150,11 @@ def find_files(given: Sequence[str | Path]) -> list[Path]:
 
 
 def _files_of(path: Path) -> list[Path]:
-    from ray_backfill._load_formats import SUFFIXES
+    from ray_backfill._load_kinds import SUFFIXES, format_of
 
     endings = ", ".join(SUFFIXES)
     if path.is_dir():
-        inside = [p for p in path.rglob("*") if p.is_file() and p.name.endswith(SUFFIXES)]
+        inside = [p for p in path.rglob("*") if p.is_file() and format_of(p.name)]
         kept = sorted(p for p in inside if not _hidden(p.relative_to(path)))
         if not kept:
             raise UsageError(
@@ -144,7 +168,7 @@ def _files_of(path: Path) -> list[Path]:
         return [file for match in kept for file in _files_of(match)]
     if not path.exists():
         raise UsageError(f"There is no file {path}.")
-    if not path.name.endswith(SUFFIXES):
+    if format_of(path.name) is None:
         raise UsageError(f"{path} is of no kind that can be loaded.", hint=f"Known: {endings}.")
     return [path]
 

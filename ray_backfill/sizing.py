@@ -120,10 +120,10 @@ def parse_bytes(text: str) -> int:
     Raises `UsageError` for anything else, and for nothing at all.
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", text, re.IGNORECASE)
-    size = round(float(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " ")) if found else 0
-    if not size:
+    size = float(found[1]) * 1024.0 ** " kmgt".index(found[2].lower() or " ") if found else 0.0
+    if not 1 <= size < 2**63:
         raise UsageError(f"'{text}' is no size of memory.", hint="Write it like 4GiB or 512MiB.")
-    return size
+    return round(size)
 
 
 def human_bytes(count: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,10 @@ from ray_backfill.calendar import (
     season_of,
 )
 from ray_backfill.errors import UsageError
+from ray_backfill.warehouse import open_warehouse
+from tests.conftest import sales
+from tests.engine import content, planned, ran
+from tests.rolling_job import SALES
 
 SEASONS = (
     Season("2023-24", date(2023, 10, 24), date(2024, 6, 18)),
@@ -123,3 +128,23 @@ def test_a_date_that_does_not_exist_is_a_usage_error(text: str) -> None:
     """What is no date is refused with the text that was typed."""
     with pytest.raises(UsageError, match=f"'{text}' is not a date"):
         parse_date(text)
+
+
+def test_a_run_over_data_of_the_last_dates_publishes_all_that_can_be_held(tmp_path: Path) -> None:
+    """Sales of both ends of the calendar, and one of the date that nothing can hold, by others."""
+    house = open_warehouse(str(tmp_path / "lake"))
+    ends = (date(1, 1, 3), date(1, 1, 4), date.max - timedelta(1), date.max)
+    house.append(SALES, sales(ends, shops=2).to_arrow())
+    plan = planned(house)
+    assert [d.day for d in plan.selected] == [*ends[:2], ends[2]]
+    blocked = {d.day: d.reason for d in plan.decisions if d.state == "blocked"}
+    assert list(blocked) == [date.max]
+    assert "outside of 0001-01-01 … 9999-12-30" in blocked[date.max]
+    report = ran(house)
+    assert (report.exit_code, len(report.published), list(report.blocked)) == (
+        0,
+        3,
+        [str(date.max)],
+    )
+    assert content(house)["day"].unique().sort().to_list() == list(ends[:3])
+    assert planned(house).selected == ()

@@ -144,6 +144,7 @@ def test_too_many_dates_are_refused_with_the_command_that_goes_on(lake: Warehous
         (("plan", ROLLING, "--dates", ","), "--dates is given and empty"),
         (("plan", ROLLING, "--select", ""), "--select is given and empty"),
         (("plan", ROLLING, "--start-date", ""), "'' is not a date"),
+        (("plan", ROLLING, "--dates", "9999-12-31"), "can hold 9999-12-31."),
         (("watch", "no-such-run"), "There is no run 'no-such-run'"),
         (("describe", "nothing"), "There is no table 'nothing'"),
     ],
@@ -156,6 +157,14 @@ def test_bad_usage_exits_2_with_one_clear_message(
     assert done.returncode == 2, done.stderr
     assert message in done.stderr.replace("\n", " ")
     assert "Traceback" not in done.stderr
+
+
+def test_a_range_to_the_ends_of_the_calendar_is_one_without_ends(lake: Warehouse) -> None:
+    """`--end-date 9999-12-31` is how many say that there is none."""
+    ends = ("--start-date", "0001-01-01", "--end-date", "9999-12-31")
+    for words in (("plan", ROLLING), ("coverage", ROLLING, "--column", "mean")):
+        done = call(*words, *ends, warehouse=lake)
+        assert (done.returncode, done.stdout) == (0, call(*words, warehouse=lake).stdout)
 
 
 def test_a_warehouse_of_an_unknown_kind_is_refused() -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from ray_backfill.contract import Column, Kind, Table
 from ray_backfill.errors import BackfillError, ContractError, DataError, UsageError
 from ray_backfill.loading import LoadReport, load_files
+from ray_backfill.warehouse.bigquery import BigQuery
 from ray_backfill.warehouse.lake import Lake
 from tests.lakes import D1, D2, PLAIN
 
@@ -155,6 +156,14 @@ def test_json_as_bigquery_writes_it(house: Lake, tmp_path: Path) -> None:
         ("line", pl.Series([Decimal("0.5"), None, None]), [0.5, None, None]),
         ("game_date", pl.Series([datetime(2025, 1, 1)] * 3), [D1] * 3),
         ("game_id", pl.Series(["a", "b", "c"], dtype=pl.Categorical), ["a", "b", "c"]),
+        ("game_date", pl.Series(["2025-01-01", "2025-01-01 00:00:00", " 2025-01-01"]), [D1] * 3),
+        ("game_date", pl.Series(["2025-01-01"] * 3, dtype=pl.Categorical), [D1] * 3),
+        (
+            "tipoff",
+            pl.Series(["2025-01-01T12:00:00Z", "2025-01-01 07:00:00-05:00", None]),
+            [datetime(2025, 1, 1, 12, tzinfo=UTC)] * 2 + [None],
+        ),
+        ("tipoff", pl.Series([D1] * 3), [datetime(2025, 1, 1, tzinfo=UTC)] * 3),
         ("status", pl.Series([None, None, None]), [None] * 3),
         ("notes", pl.Series([[], [], []]), [[]] * 3),
         (
@@ -243,6 +252,96 @@ def test_a_table_without_partition(house: Lake, tmp_path: Path) -> None:
     assert (report.rows, report.dates, report.first) == (1, 0, None)
 
 
+@pytest.mark.parametrize("ending", [".csv", ".CSV", ".Csv.GZ", ".tsv", ".TSV.gz", ".csv.ndjson"])
+@pytest.mark.parametrize("folder", [False, True])
+def test_an_ending_says_what_a_file_is_in_any_case(
+    house: Lake, tmp_path: Path, ending: str, folder: bool
+) -> None:
+    """And only the last one: what stands before it is part of the name."""
+    if ending.endswith("json"):
+        written = json_file(tmp_path / "x", {}).read_bytes()
+    else:
+        written = csv_file(tmp_path / "x", {}).read_bytes()
+    if ending.lower().startswith(".tsv"):
+        written = written.replace(b",", b"\t")
+    inside = tmp_path / "in"
+    inside.mkdir()
+    path = inside / f"data{ending}"
+    path.write_bytes(gzip.compress(written) if ending.lower().endswith("gz") else written)
+    report = load_files(house, GAMES, [inside if folder else path])
+    assert rows_of(house) == [ROW]
+    assert report.sentences() == []
+    with pytest.raises(UsageError, match="is of no kind"):
+        load_files(house, GAMES, [csv_file(tmp_path / "x.csv.zip", {})])
+
+
+@pytest.mark.parametrize(
+    ("separator", "said"), [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")]
+)
+def test_other_separators_are_found_by_the_header_and_said(
+    house: Lake, tmp_path: Path, separator: str, said: str
+) -> None:
+    """As spreadsheets of other countries write them; commas within a field are no separators."""
+    text = csv_file(tmp_path / "x", {}, {"game_id": '"a,b"'}).read_text().split("\n")
+    lines = [line.replace('"a,b"', "@").replace(",", separator) for line in text]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(lines).replace("@", "a,b"))
+    report = load_files(house, GAMES, [path])
+    assert {row[1] for row in rows_of(house)} == {ROW[1], "a,b"}
+    assert report.sentences() == [f"{path}: read as fields between {said}."]
+
+
+def test_a_separator_that_the_file_states_is_taken(house: Lake, tmp_path: Path) -> None:
+    """`sep=;` is how a spreadsheet says it; lines are counted with that one."""
+    text = csv_file(tmp_path / "x", {}, {"points": "x"}).read_text().replace(",", ";")
+    path = tmp_path / "a.csv"
+    path.write_text("sep=;\n" + text)
+    assert f"{path}, line 4, column points: text 'x'" in refused(house, path)
+    path.write_text("sep=;\n" + text.replace(";x;", ";7;"))
+    assert load_files(house, GAMES, [path]).sentences() == []
+    assert rows_of(house) == [ROW] * 2
+
+
+def test_a_comma_in_a_number_is_not_guessed_at(house: Lake, tmp_path: Path) -> None:
+    """1,234 is one or a thousand: what to write is said instead."""
+    for value in ("21,5", "1,234", "1.234,5"):
+        path = tmp_path / "a.csv"
+        path.write_text(csv_file(tmp_path / "x", {"line": "@"}).read_text().replace(",", ";"))
+        path.write_text(path.read_text().replace("@", value))
+        message = refused(house, path)
+        assert f"column line: text '{value}' is not a number: decimals are written with" in message
+
+
+@pytest.mark.parametrize("ending", ["csv", "ndjson", "parquet"])
+def test_dates_that_no_partition_can_have_are_refused_by_name(
+    house: Lake, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would find them again; a column that is no partition holds any date."""
+    path, frame = (
+        tmp_path / f"a.{ending}",
+        pl.DataFrame([ROW] * 3, schema=GAMES.schema(), orient="row"),
+    )
+    days = pl.Series("game_date", [D1, date.max, date.max])
+    frame = frame.with_columns(days, tipoff=pl.lit(datetime(9999, 12, 31, 23, tzinfo=UTC)))
+    write = {
+        "csv": lambda: frame.drop("notes").write_csv(path),
+        "ndjson": lambda: frame.write_ndjson(path),
+        "parquet": lambda: frame.write_parquet(path),
+    }
+    write[ending]()
+    said = (
+        f"{path}, column game_date: 9999-12-31 and the like, in 2 rows, are outside of 0001-01-01"
+    )
+    assert said in refused(house, path)
+    frame = frame.with_columns(days.replace(date.max, date(2160, 1, 1)))
+    write[ending]()
+    monkeypatch.setattr(Lake, "partition_range", BigQuery.partition_range)
+    assert "outside of 1960-01-01 … 2159-12-31" in refused(house, path)
+    monkeypatch.undo()
+    load_files(house, GAMES, [path])
+    assert len(rows_of(house)) == 3
+
+
 # -- what is refused ---------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("change", "says"),
@@ -257,6 +356,11 @@ def test_a_table_without_partition(house: Lake, tmp_path: Path) -> None:
         ),
         ({"game_date": "01/02/2025"}, "column game_date: text '01/02/2025' is not a date"),
         ({"game_date": "2025-02-30"}, "column game_date: text '2025-02-30' is not a date"),
+        ({"game_date": "0000-01-01"}, "column game_date: text '0000-01-01' is not a date"),
+        (
+            {"tipoff": "0001-01-01T00:00:00+05:00"},
+            "column tipoff: text '0001-01-01T00:00:00+05:00' is not a timestamp",
+        ),
         ({"game_date": None}, "column game_date: NULL, where there must be a date"),
         ({"game_id": None}, "column game_id: NULL, where there must be text"),
     ],
@@ -306,7 +410,31 @@ def test_a_wrong_value_in_json_is_named(
             pl.Series([datetime(2025, 1, 1), datetime(2025, 1, 1, 1), None]),
             "row 2, column game_date: '2025-01-01T01:00:00' is not a date",
         ),
-        ("game_date", pl.Series(["2025-01-01"] * 3), "row 1, column game_date: text '2025-01-01'"),
+        (
+            "game_date",
+            pl.Series(["2025-01-01", "1.1.", "x"]),
+            "row 2, column game_date: text '1.1.'",
+        ),
+        (
+            "game_date",
+            pl.Series(["2025-01-01", "", "x"]),
+            "row 2, column game_date: text '' is not",
+        ),
+        (
+            "tipoff",
+            pl.Series([None, "at noon", "x"]),
+            "row 2, column tipoff: text 'at noon' is not",
+        ),
+        (
+            "game_date",
+            pl.Series([0, 4_000_000, 0], dtype=pl.Int32).cast(pl.Date),
+            "row 2, column game_date: text '+12921-08-18' is not a date",
+        ),
+        (
+            "tipoff",
+            pl.Series([0, 2**62, 0]).cast(pl.Datetime("us")),
+            "row 2, column tipoff: text '+148108-07-06",
+        ),
         ("game_date", pl.Series([D1, D1, None]), "row 3, column game_date: NULL"),
         ("final", pl.Series([0, 1, 1]), "row 1, column final: '0' is not true or false"),
     ],

@@ -81,6 +81,38 @@ def test_environments_lakes_and_secrets_stay_here(checkout: Path) -> None:
     [
         *("ID_RSA", "keys/id_ed25519.pub", "Service-Account-prod.json", ".pypirc", "auth_token"),
         *("a.P12", "my_token.json", "db-password.txt", "application_default_credentials.json"),
+        *(
+            ".aws/credentials",
+            ".aws/config",
+            "home/.ssh/config",
+            ".kube/config",
+            ".docker/config.json",
+        ),
+        *(".config/gcloud/access_tokens.db", ".terraform/terraform.tfstate", ".dbt/profiles.yml"),
+        *("prod.env", ".env.production", "prod.env.bak", ".envrc", ".pgpass", "kubeconfig"),
+        *("prod.kubeconfig", "kubeconfig-eu.yaml", "terraform.tfstate.backup", "prod.auto.tfvars"),
+        *(
+            "credentials",
+            "credentials.toml",
+            "aws_credentials.csv",
+            "my_accessKeys.csv",
+            "rootkey.csv",
+        ),
+        *(
+            "secrets.yaml",
+            "app.secrets.yml",
+            ".streamlit/secrets.toml",
+            "api_keys.ini",
+            "db.creds.cfg",
+        ),
+        *(
+            "deploy_rsa",
+            "signing.p8",
+            "store.jks",
+            "vault.kdbx",
+            "client_secret_1.json",
+            "pip.conf",
+        ),
     ],
 )
 def test_files_that_are_secrets_by_name_are_named_and_stay_here(checkout: Path, name: str) -> None:
@@ -90,6 +122,32 @@ def test_files_that_are_secrets_by_name_are_named_and_stay_here(checkout: Path, 
     found = gather(checkout, 100)
     assert name not in found.files
     assert [text.split(" ")[0] for text in found.left_out] == [name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "tokens.py",
+            "secrets.py",
+            "credentials.pyi",
+            "package/tokenizer.json",
+            "environment.yml",
+        ),
+        *("secretary.txt", "keys/readme.md", "monkey.csv", "aws/main.tf", "profiles.yml", "env.py"),
+        *(
+            "docs/credentials.md",
+            "kubeconfig.py",
+            "token_counts.parquet",
+            "config.json",
+            ".gitignore",
+        ),
+    ],
+)
+def test_what_only_sounds_like_a_secret_is_shipped(checkout: Path, name: str) -> None:
+    """A job without a module of its own, or without its data, would fail on the cluster."""
+    write(checkout, name)
+    assert name in gather(checkout, 100).files
 
 
 def test_a_checkout_that_is_itself_a_lake_is_refused_for_that_reason(checkout: Path) -> None:
@@ -108,6 +166,36 @@ def test_links_go_as_what_they_lead_to_inside_and_not_outside(checkout: Path) ->
     assert "in.py" in found.files
     assert "out.txt" not in found.files
     assert any("out.txt" in text for text in found.left_out)
+
+
+def test_links_to_what_stays_here_stay_here(checkout: Path) -> None:
+    """Whatever they are called, and over any number of links; each is named with its reason."""
+    write(checkout, ".env", "env/pyvenv.cfg", "env/bin/tool", ".git/config", "package/deep/c.py")
+    links = {
+        "settings.txt": ".env",
+        "again.txt": "settings.txt",
+        "key.txt": "named.pem",
+        "named.pem": "a.py",
+        "tool": "env/bin/tool",
+        "remote": ".git/config",
+        "folder": "package/deep",
+        "nothing": "gone.py",
+        "circle": "circle",
+        "good.py": "package/../package/deep/c.py",
+    }
+    for name, target in links.items():
+        (checkout / name).symlink_to(target)
+    found = gather(checkout, 100)
+    assert set(links) & set(found.files) == {"good.py"}
+    said = dict(text.removesuffix(")").split(" (", 1) for text in found.left_out)
+    assert said == {
+        ".env": "a secret by its name",
+        "named.pem": "a secret by its name",
+        **dict.fromkeys(["settings.txt", "again.txt", "key.txt"], "a link to a secret by its name"),
+        **dict.fromkeys(["tool", "remote"], "a link into what is never shipped"),
+        "folder": "a link to a folder",
+        **dict.fromkeys(["nothing", "circle"], "a link to nothing"),
+    }
 
 
 def test_a_repository_inside_ships_by_its_own_rules(checkout: Path) -> None:

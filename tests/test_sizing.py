@@ -163,7 +163,7 @@ def test_sizes_of_memory(text: str, size: int) -> None:
     assert parse_bytes(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "0", "much", "4 XB", "-1g"])
+@pytest.mark.parametrize("text", ["", "0", "much", "4 XB", "-1g", "9" * 400, "9999999t"])
 def test_what_is_no_size_of_memory_is_a_usage_error(text: str) -> None:
     """With an example."""
     with pytest.raises(UsageError, match="4GiB"):

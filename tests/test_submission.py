@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import shlex
 from datetime import date, timedelta
 from typing import Annotated, Any, get_args, get_origin
@@ -25,9 +26,16 @@ from ray_backfill.cluster.submission import (
     outcome_of,
     range_of,
 )
-from ray_backfill.cluster.variables import NEEDED, require_secrets, variables_to_send
+from ray_backfill.cluster.variables import (
+    NEEDED,
+    kept_here,
+    require_secrets,
+    variables_to_send,
+)
+from ray_backfill.engine.ray_connect import worker_environment
 from ray_backfill.errors import RefusedError, UsageError
 from ray_backfill.plan import Selection
+from ray_backfill.warehouse import open_warehouse
 
 FIRST, LAST = date(2025, 10, 21), date(2025, 11, 30)
 RANGE = Selection(start=FIRST, end=LAST + timedelta(1))
@@ -180,25 +188,70 @@ HERE = {
     "RAY_BACKFILL_BIGQUERY_PRICES": "{}",
     "RAY_BACKFILL_NOTIFY": "https://hooks/x",
     "RAY_BACKFILL_WAREHOUSE": "/lake",
+    "AWS_ENDPOINT_URL": "http://minio:9000",
+    "AWS_REGION": "eu-west-1",
+    "AWS_ALLOW_HTTP": "true",
+    "AWS_PROFILE": "mine",
+    "AWS_ACCESS_KEY_ID": "AKIA123456789",
+    "AWS_SECRET_ACCESS_KEY": "x1y2z3",
+    "GOOGLE_BASE_URL": "http://gcs:4443",
+    "GOOGLE_APPLICATION_CREDENTIALS": "/home/me/key.json",
+    "AZURE_STORAGE_ACCOUNT_NAME": "shop",
+    "AZURE_STORAGE_ACCOUNT_KEY": "x1y2z3",
 }
+NOTHING = re.compile("(?!)")
 
 
-def test_settings_go_along_and_secrets_by_name_alone() -> None:
-    """What the warehouse and the jobs need is sent by itself; a secret's value never is."""
-    sent = variables_to_send(["LEVEL"], ["MY_TOKEN", "OTHER_KEY"], HERE)
+@pytest.mark.parametrize(
+    ("warehouse", "settings"),
+    [
+        ("/lake", set()),
+        ("bigquery://p", {"RAY_BACKFILL_BIGQUERY_PRICES"}),
+        ("s3://bucket/lake", {"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ALLOW_HTTP"}),
+        ("s3a://bucket/lake", {"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ALLOW_HTTP"}),
+        ("gs://bucket/lake", {"GOOGLE_BASE_URL"}),
+        ("az://container/lake", {"AZURE_STORAGE_ACCOUNT_NAME"}),
+        ("abfss://c@shop.dfs.core.windows.net/lake", {"AZURE_STORAGE_ACCOUNT_NAME"}),
+    ],
+)
+def test_settings_go_along_and_secrets_by_name_alone(warehouse: str, settings: set[str]) -> None:
+    """What the warehouse and the jobs need is sent by itself, whichever it is, so that the run
+    looks for it where this machine does; a secret's value never is.
+    """
+    found = open_warehouse(warehouse).settings
+    sent = variables_to_send(["LEVEL"], ["MY_TOKEN", "OTHER_KEY"], HERE, found)
     assert sent == {
         "LEVEL": "debug",
         "RAY_BACKFILL_JOBS": "a:B",
-        "RAY_BACKFILL_BIGQUERY_PRICES": "{}",
         NEEDED: "MY_TOKEN,OTHER_KEY",
+        **{name: HERE[name] for name in settings},
     }
+    assert kept_here(HERE, found) == []
+
+
+def test_a_setting_that_holds_a_secret_stays_here_by_name() -> None:
+    """An address may have a user and a password in it."""
+    here = {"AWS_ENDPOINT_URL": "http://me:x1y2z3@minio", "AWS_SKIP_SIGNATURE": "true"}
+    found = open_warehouse("s3://bucket/lake").settings
+    assert variables_to_send([], [], here, found) == {}
+    assert kept_here(here, found) == sorted(here)
+
+
+def test_workers_look_for_the_warehouse_where_their_driver_does() -> None:
+    """On a cluster that was started elsewhere too; what may be a secret is not given to Ray."""
+    given = worker_environment(HERE)
+    stores = {"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ALLOW_HTTP", "GOOGLE_BASE_URL"}
+    stores |= {"AZURE_STORAGE_ACCOUNT_NAME"}
+    assert {name: given.get(name) for name in stores} == {name: HERE[name] for name in stores}
+    assert "x1y2z3" not in given.values()
+    assert not {"AWS_PROFILE", "AWS_ACCESS_KEY_ID", "GOOGLE_APPLICATION_CREDENTIALS"} & set(given)
 
 
 @pytest.mark.parametrize("name", ["MY_TOKEN", "LEVEL=debug", "ABSENT", "", "no name", "A-B"])
 def test_variables_that_may_not_travel_are_refused_without_their_values(name: str) -> None:
     """Secrets, values on the command line, names that are none; no message holds a value."""
     with pytest.raises(UsageError) as refused:
-        variables_to_send([name], [], HERE)
+        variables_to_send([name], [], HERE, NOTHING)
     assert "x1y2z3" not in str(refused.value)
     assert "debug" not in str(refused.value)
 

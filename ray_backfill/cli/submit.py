@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ray_backfill.cluster.shipping import Shipment
     from ray_backfill.cluster.submission import Submission
     from ray_backfill.plan import Selection
+    from ray_backfill.warehouse import Warehouse
 
 app = typer.Typer()
 
@@ -177,12 +178,12 @@ def _submission(
     from typer.main import get_command
 
     from ray_backfill.cluster import submission as made
-    from ray_backfill.cluster.variables import variables_to_send
 
     selection = selection_of(
         *(asked[name] for name in ("season", "start_date", "end_date", "dates", "select"))
     )
-    warehouse = _warehouse(asked["warehouse"])
+    opened = _opened(asked["warehouse"])
+    warehouse = opened.uri
     options = asked["option"] or ()
     name, code = _job(asked["job"], options, elsewhere)
     argv = made.argv_of(
@@ -199,23 +200,37 @@ def _submission(
         base=made.base_id(name, asked["job"], selection, options, warehouse, code),
         entrypoint=made.entrypoint_of(python, argv),
         metadata=_metadata(name, selection, warehouse, code),
-        env_vars={
-            **variables_to_send(env or (), secret or (), os.environ),
-            made.STOP_WAIT: str(stop_wait),
-        },
+        env_vars={**_variables(env or (), secret or (), opened), made.STOP_WAIT: str(stop_wait)},
     )
 
 
-def _warehouse(uri: str) -> str:
+def _opened(uri: str) -> Warehouse:
     """The warehouse as every node is to see it."""
     from ray_backfill.cluster.submission import check_no_credentials
     from ray_backfill.warehouse import open_warehouse
 
     check_no_credentials(uri)
-    opened = open_warehouse(uri).uri
-    if "://" not in opened:
-        console.note(f"The warehouse is the folder {opened}: every node must see it there.")
+    opened = open_warehouse(uri)
+    if "://" not in opened.uri:
+        console.note(f"The warehouse is the folder {opened.uri}: every node must see it there.")
     return opened
+
+
+def _variables(env: Sequence[str], secret: Sequence[str], warehouse: Warehouse) -> dict[str, str]:
+    """What of the environment goes along; what does so unasked is said."""
+    from ray_backfill.cluster.variables import NEEDED, kept_here, variables_to_send
+
+    sent = variables_to_send(env, secret, os.environ, warehouse.settings)
+    unasked = sorted(sent.keys() - {NEEDED, *env})
+    if unasked:
+        console.note(f"Settings go with the job: {', '.join(unasked)}.")
+    kept = [name for name in kept_here(os.environ, warehouse.settings) if name not in secret]
+    if kept:
+        console.note(
+            f"The cluster does not get {', '.join(kept)}, which may hold secrets. Set it on the "
+            "cluster's nodes and name it with --secret."
+        )
+    return sent
 
 
 def _job(spec: str, options: Sequence[str], elsewhere: str | None) -> tuple[str, str]:

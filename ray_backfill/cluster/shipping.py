@@ -6,7 +6,6 @@ uploaded twice; and Ray would apply `.gitignore` files again to what was added o
 
 from __future__ import annotations
 
-import fnmatch
 import io
 import os
 import subprocess
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ray_backfill.cluster.entry_points import dist_infos, roots_of
+from ray_backfill.cluster.secret_files import is_secret_file
 from ray_backfill.errors import RefusedError, UsageError
 
 __all__ = ["Shipment", "default_folder", "gather", "packed"]
@@ -26,18 +26,6 @@ MIB = 2**20
 _MARKS = ("pyvenv.cfg", "_delta_log", "_ray_backfill")
 """What a folder holds that is an environment, a table or a lake: it is never shipped."""
 _FOLDERS = frozenset({".git", ".venv", "__pycache__"})
-_FILES = (
-    *(".env", ".env.*", ".netrc", ".git-credentials", ".npmrc", ".pypirc", "auth_token"),
-    *("*.pem", "*.key", "*.p12", "*.pfx", "id_rsa*", "id_ed25519*", "id_ecdsa*"),
-    *("service-account*.json", "service_account*.json", "*credentials.json"),
-    *(
-        f"{before}{word}.{kind}"
-        for before in ("", "*_", "*-")
-        for word in ("token", "secret", "secrets", "password", "passwords")
-        for kind in ("json", "txt", "yaml")
-    ),
-)
-"""Files that hold secrets by their names, in lower case."""
 _NAMED = 10
 
 
@@ -134,7 +122,7 @@ def _listed(folder: Path) -> list[str]:
         path = folder / name
         if path.is_dir() and not path.is_symlink():
             files += [f"{name.rstrip('/')}/{inner}" for inner in _listed(path)]
-        elif path.is_file():
+        elif path.is_file() or path.is_symlink():
             files.append(name)
     return files
 
@@ -180,13 +168,38 @@ def _sorted_out(folder: Path, names: Sequence[str]) -> tuple[list[str], list[str
         path = PurePosixPath(name)
         if any(_is_never(folder, parent, never) for parent in path.parents):
             continue
-        if any(fnmatch.fnmatch(path.name.lower(), pattern) for pattern in _FILES):
-            left_out.append(f"{name} (a secret by its name)")
-        elif not (folder / name).resolve().is_relative_to(folder.resolve()):
-            left_out.append(f"{name} (a link that leads out of the folder)")
+        why = _why_not(folder, path, never)
+        if why:
+            left_out.append(f"{name} ({why})")
         else:
             kept.append(name)
     return kept, left_out
+
+
+def _why_not(folder: Path, path: PurePosixPath, never: dict[PurePosixPath, bool]) -> str:
+    """Why a file stays here; empty where it is shipped. A link is as whatever it leads to."""
+    if is_secret_file(path):
+        return "a secret by its name"
+    at, root = folder / path, os.path.realpath(folder)
+    if not at.is_symlink():
+        return ""
+    last = Path(os.path.realpath(at))
+    if not last.is_relative_to(root):
+        return "a link that leads out of the folder"
+    if not last.is_file():
+        return "a link to a folder" if last.is_dir() else "a link to nothing"
+    ways = [PurePosixPath(os.path.relpath(hop, root)) for hop in (*_hops(at), last)]
+    if any(is_secret_file(way) for way in ways):
+        return "a link to a secret by its name"
+    if any(_is_never(folder, parent, never) for parent in ways[-1].parents):
+        return "a link into what is never shipped"
+    return ""
+
+
+def _hops(link: Path) -> Iterator[Path]:
+    while link.is_symlink():
+        link = link.parent / link.readlink()
+        yield link
 
 
 def _is_never(folder: Path, part: PurePosixPath, known: dict[PurePosixPath, bool]) -> bool:

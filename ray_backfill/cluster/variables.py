@@ -14,27 +14,34 @@ from collections.abc import Mapping, Sequence
 from ray_backfill.errors import RefusedError, UsageError
 from ray_backfill.redact import is_secret
 
-__all__ = ["NEEDED", "require_secrets", "variables_to_send"]
+__all__ = ["NEEDED", "kept_here", "require_secrets", "variables_to_send"]
 
 NEEDED = "RAY_BACKFILL_NEEDS"
 """Names of the secrets that a submitted run needs, separated by commas."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_ALWAYS = re.compile(r"RAY_BACKFILL_BIGQUERY_\w+|RAY_BACKFILL_JOBS", re.ASCII)
-"""Settings that say where the warehouse is and what jobs there are."""
+_JOBS = "RAY_BACKFILL_JOBS"
 
 
 def variables_to_send(
-    names: Sequence[str], secrets: Sequence[str], environ: Mapping[str, str]
+    names: Sequence[str],
+    secrets: Sequence[str],
+    environ: Mapping[str, str],
+    settings: re.Pattern[str],
 ) -> dict[str, str]:
     """Variables of the job: the named ones and our own settings by value, secrets by name.
 
+    `settings`: names of those that the warehouse needs; one that looks like a secret stays here.
     Raises `UsageError` for a value on the command line, for a name that looks like a secret,
     and for a variable that is not set here.
     """
     for name in [*names, *secrets]:
         _check_name(name)
-    sent = {n: v for n, v in environ.items() if _ALWAYS.fullmatch(n) and not is_secret(n, v)}
+    sent = {
+        n: v
+        for n, v in environ.items()
+        if (n == _JOBS or settings.fullmatch(n)) and not is_secret(n, v)
+    }
     for name in names:
         if name not in environ:
             raise UsageError(f"The variable {name} is not set here, so --env cannot copy it.")
@@ -47,6 +54,11 @@ def variables_to_send(
     if secrets:
         sent[NEEDED] = ",".join(sorted(set(secrets)))
     return sent
+
+
+def kept_here(environ: Mapping[str, str], settings: re.Pattern[str]) -> list[str]:
+    """Settings of the warehouse that look like secrets, and that the cluster must have itself."""
+    return sorted(n for n, v in environ.items() if settings.fullmatch(n) and is_secret(n, v))
 
 
 def _check_name(text: str) -> None:

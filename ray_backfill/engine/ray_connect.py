@@ -22,6 +22,7 @@ from ray_backfill.engine.progress import Progress
 from ray_backfill.engine.submitted import JOB_CONFIG
 from ray_backfill.errors import RefusedError
 from ray_backfill.redact import is_secret
+from ray_backfill.warehouse._store_settings import ANY as STORES
 
 __all__ = ["actor_name", "connect_progress", "probe", "start"]
 
@@ -85,11 +86,13 @@ def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
         # A one-CPU task would otherwise use every core.
         "POLARS_MAX_THREADS": "1",
     }
-    # A cluster that was started elsewhere has settings of its own.
+    # A cluster that was started elsewhere has settings of its own: its workers would look for the
+    # warehouse in another place than their driver.
     env |= {
         name: value
         for name, value in environment.items()
-        if name.startswith("RAY_BACKFILL_") and not is_secret(name, value)
+        if (name.startswith("RAY_BACKFILL_") or STORES.fullmatch(name))
+        and not is_secret(name, value)
     }
     if JOB_CONFIG not in environment:
         # Workers import jobs from wherever this process does. A submitted job's code is shipped

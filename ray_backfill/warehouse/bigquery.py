@@ -6,6 +6,7 @@ live in a dataset of their own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,7 @@ class BigQuery:
 
     partition_range = DateRange(date(1960, 1, 1), date(2160, 1, 1))
     """Rows of other dates lie in `__UNPARTITIONED__`, where no date can be replaced."""
+    settings = re.compile(r"RAY_BACKFILL_BIGQUERY_\w+", re.ASCII)
 
     def __init__(self, uri: str) -> None:
         self._address = _bq_settings.parse(uri)

@@ -31,6 +31,7 @@ from ray_backfill.warehouse import (
     _sweep,
 )
 from ray_backfill.warehouse._objects import SCHEMES
+from ray_backfill.warehouse._store_settings import settings_of
 from ray_backfill.warehouse.protocol import (
     Fit,
     Lease,
@@ -42,6 +43,8 @@ from ray_backfill.warehouse.protocol import (
 )
 
 if TYPE_CHECKING:
+    import re
+
     import pyarrow as pa
 
 __all__ = ["SCHEMES", "Lake"]
@@ -66,6 +69,10 @@ class Lake:
     def uri(self) -> str:
         """The absolute path, or the URL."""
         return self._uri
+
+    @property
+    def settings(self) -> re.Pattern[str]:
+        return settings_of(self._uri)
 
     def _folder(self, table: str) -> str:
         return _objects.join(self._uri, _objects.table_folder(table))

@@ -7,6 +7,7 @@ digest cache) live beside the tables under keys like `runs/<table>/<run>.ndjson`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -113,6 +114,13 @@ class Warehouse(Protocol):
     @property
     def partition_range(self) -> DateRange:
         """The dates that a partition can have here."""
+
+    @property
+    def settings(self) -> re.Pattern[str]:
+        """Whole names of variables that say where it is and how it is reached, no credentials.
+
+        They go with a run to where it works.
+        """
 
     # -- reading ---------------------------------------------------------------------------
     def exists(self, table: str) -> bool: ...

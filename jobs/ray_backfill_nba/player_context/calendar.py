@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date
 
 import polars as pl
 
-from ray_backfill.calendar import Season
+from ray_backfill.calendar import Season, moved
 from ray_backfill.job import Calendar, DateState, Day, Frames
 from ray_backfill_nba.player_context.clean import counting, resolve_schedule
 from ray_backfill_nba.player_context.league import clean_box, sides_of
@@ -29,7 +29,7 @@ def calendar(frames: Frames, options: PlayerContextOptions) -> Calendar:
     last_final = sides.filter(pl.col("status") == 3)["game_date"].max()
     near = sides
     if isinstance(last_final, date):
-        near = sides.filter(pl.col("game_date") <= last_final + timedelta(FUTURE_DAYS))
+        near = sides.filter(pl.col("game_date") <= moved(last_final, FUTURE_DAYS))
     rows = people_of(near, box, box).group_by("game_date").len()
     counts = (
         sides.filter("is_home")
@@ -61,7 +61,7 @@ def seasons_of(games: pl.DataFrame) -> tuple[Season, ...]:
     )
     seasons: list[Season] = []
     for name, start, last in spans.iter_rows():
-        end = last + timedelta(1)
+        end = moved(last, 1)
         if seasons and start < seasons[-1].end:
             seasons[-1] = Season(seasons[-1].name, seasons[-1].start, start)
         seasons.append(Season(name, start, end))
