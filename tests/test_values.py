@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import date, timedelta
 from random import Random
 from typing import Any
@@ -12,6 +13,15 @@ import pytest
 
 from ray_backfill.job import Calendar
 from ray_backfill_nba.demo_league import LeagueSpec, tables
+from ray_backfill_nba.demo_league.faults import BOX_FAULTS, SCHEDULE_FAULTS
+from ray_backfill_nba.demo_league.feed_faults import (
+    ALIAS_FAULTS,
+    BOX_NAMES,
+    LINE_FAULTS,
+    PRO_FAULTS,
+    PROP_FAULTS,
+    REPORT_FAULTS,
+)
 from ray_backfill_nba.player_context import JOB
 from ray_backfill_nba.raw_tables import RAW_TABLES
 from tests.frames import Tables, calendar_of, rows_of, table_of
@@ -135,6 +145,21 @@ def test_values_of_the_made_up_league(strict: bool) -> None:
     made_up = tables(DEMO)
     random = Random(f"made up {strict}")
     compare_league(rows_of(made_up), made_up, strict=strict, random=random, dates=40)
+
+
+FEEDS = {
+    "schedule": (*SCHEDULE_FAULTS, "spellings"),
+    "gamebook": (*BOX_FAULTS, *BOX_NAMES, *ALIAS_FAULTS),
+    "lines": (*LINE_FAULTS, *PROP_FAULTS, *PRO_FAULTS),
+    "reports": (*REPORT_FAULTS, "no_codes"),
+}
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+def test_values_of_the_made_up_league_with_faults(feed: str) -> None:
+    """With all that can be wrong with a feed, every value is the same."""
+    made_up = tables(replace(DEMO, faults=FEEDS[feed]))
+    compare_league(rows_of(made_up), made_up, strict=False, random=Random(feed), dates=24)
 
 
 def test_the_made_up_league_has_every_state() -> None:

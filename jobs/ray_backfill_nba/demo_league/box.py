@@ -6,6 +6,8 @@ import polars as pl
 
 from ray_backfill.contract import Kind
 from ray_backfill_nba.demo_league.dice import bell, chance, distribute, number
+from ray_backfill_nba.demo_league.faults import BOX_FAULTS, spoiled
+from ray_backfill_nba.demo_league.feed_faults import BOX_NAMES
 from ray_backfill_nba.demo_league.feeds import conform, repeated
 from ray_backfill_nba.demo_league.games import oddities
 from ray_backfill_nba.demo_league.spec import LeagueSpec
@@ -46,7 +48,9 @@ def gamebook(spec: LeagueSpec, year: int, players: pl.DataFrame) -> pl.DataFrame
         + pl.duration(hours=9),
     )
     if spec.defects:
-        rows = repeated(spec, _revised(spec, year, rows), "box", 12)
+        rows = _revised(spec, year, rows)
+    rows = spoiled({**BOX_FAULTS, **BOX_NAMES}, spec.faults, rows)
+    rows = repeated(spec, rows, "box", 12)
     return conform(GAMEBOOK, _conflicting(spec, rows))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from ray_backfill_nba.demo_league.dice import chance, key_of, number
+from ray_backfill_nba.demo_league.faults import spoiled
+from ray_backfill_nba.demo_league.feed_faults import REPORT_FAULTS
 from ray_backfill_nba.demo_league.feeds import at_hour, conform, each, known_by_now, repeated
 from ray_backfill_nba.demo_league.spec import LeagueSpec
 from ray_backfill_nba.raw_tables import INJURIES
@@ -41,6 +43,7 @@ def injury_reports(spec: LeagueSpec, year: int, players: pl.DataFrame) -> pl.Dat
     if spec.defects:
         rows = _corrected(rows)
     rows = known_by_now(spec, rows, "report_timestamp")
+    rows = spoiled(REPORT_FAULTS, spec.faults, rows)
     return conform(INJURIES, repeated(spec, rows, "reports", 25, "report_key"))
 
 

@@ -14,6 +14,8 @@ import polars as pl
 from ray_backfill.contract import Table
 from ray_backfill_nba.demo_league.box import gamebook
 from ray_backfill_nba.demo_league.dice import chance
+from ray_backfill_nba.demo_league.faults import spoiled
+from ray_backfill_nba.demo_league.feed_faults import ALIAS_FAULTS
 from ray_backfill_nba.demo_league.feeds import conform
 from ray_backfill_nba.demo_league.games import season_games
 from ray_backfill_nba.demo_league.injuries import injury_reports
@@ -144,5 +146,9 @@ def _aliases(spec: LeagueSpec, year: int, people: pl.DataFrame) -> pl.DataFrame:
     if year > spec.first_season:
         known = players(spec, year - 1).select("person")
         rows = rows.join(known, on="person", how="anti", maintain_order="left")
-    alias = pl.concat_str("player_lookup", pl.lit(suffix))
-    return conform(ALIASES, rows.with_columns(alias_lookup=alias))
+    rows = rows.with_columns(
+        alias_lookup=pl.concat_str("player_lookup", pl.lit(suffix)),
+        team_abbr=pl.lit(None, dtype=pl.String),
+        season=pl.lit(None, dtype=pl.String),
+    )
+    return conform(ALIASES, spoiled(ALIAS_FAULTS, spec.faults, rows))

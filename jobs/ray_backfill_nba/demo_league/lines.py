@@ -9,6 +9,8 @@ from __future__ import annotations
 import polars as pl
 
 from ray_backfill_nba.demo_league.dice import bell, chance, digits, key_of, number
+from ray_backfill_nba.demo_league.faults import spoiled
+from ray_backfill_nba.demo_league.feed_faults import LINE_FAULTS
 from ray_backfill_nba.demo_league.feeds import (
     at_hour,
     conform,
@@ -46,6 +48,7 @@ def game_lines(spec: LeagueSpec, year: int, games: pl.DataFrame) -> pl.DataFrame
     )
     rows = _snapshots(spec, year, rows)
     rows = known_by_now(spec, _markets(spec, rows), "snapshot_timestamp")
+    rows = spoiled(LINE_FAULTS, spec.faults, rows)
     return conform(GAME_LINES, repeated(spec, rows, "lines", 60, "market_key_"))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from ray_backfill_nba.demo_league.dice import bell, chance, key_of, number
+from ray_backfill_nba.demo_league.faults import spoiled
+from ray_backfill_nba.demo_league.feed_faults import PRO_FAULTS, PROP_FAULTS
 from ray_backfill_nba.demo_league.feeds import (
     at_hour,
     conform,
@@ -86,6 +88,7 @@ def points_props(spec: LeagueSpec, year: int, players: pl.DataFrame) -> pl.DataF
         player_lookup="feed_lookup",
     )
     rows = known_by_now(spec, rows, "snapshot_timestamp")
+    rows = spoiled(PROP_FAULTS, spec.faults, rows)
     return conform(POINTS_PROPS, repeated(spec, rows, "props", 50, "snap_key"))
 
 
@@ -153,6 +156,7 @@ def bettingpros(spec: LeagueSpec, year: int, players: pl.DataFrame) -> pl.DataFr
     if spec.defects:
         rows = rows.filter(~(chance("one side", 20, "update_key") & (pl.col("side_no") == 1)))
     rows = known_by_now(spec, _with_odds(rows), "bookmaker_last_update", "opening_timestamp")
+    rows = spoiled(PRO_FAULTS, spec.faults, rows)
     return conform(BETTINGPROS, repeated(spec, rows, "pros", 40, "update_key"))
 
 

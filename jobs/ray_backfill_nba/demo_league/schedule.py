@@ -5,6 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from ray_backfill_nba.demo_league.dice import chance, number
+from ray_backfill_nba.demo_league.faults import SCHEDULE_FAULTS, spoiled
+from ray_backfill_nba.demo_league.feed_faults import SCHEDULE_NAMES
 from ray_backfill_nba.demo_league.feeds import at_hour, conform, repeated
 from ray_backfill_nba.demo_league.games import oddities
 from ray_backfill_nba.demo_league.spec import LeagueSpec
@@ -42,6 +44,7 @@ def schedule(spec: LeagueSpec, year: int, games: pl.DataFrame) -> pl.DataFrame:
         is_playoffs=kind == "playoffs",
         neutral_site_flag=pl.when("neutral").then(True).when(number("flagged", 3) > 0).then(False),
     )
+    rows = spoiled({**SCHEDULE_FAULTS, **SCHEDULE_NAMES}, spec.faults, rows)
     return conform(SCHEDULE, repeated(spec, rows, "schedule", 20))
 
 

@@ -9,7 +9,40 @@ from ray_backfill.calendar import DateRange
 from ray_backfill.errors import UsageError
 from ray_backfill_nba.demo_league.names import TEAMS
 
-__all__ = ["LeagueSpec", "season_name"]
+__all__ = ["FAULTS", "LeagueSpec", "season_name"]
+
+FAULTS = {
+    "called_off": "games with a status of their own, and without box scores",
+    "cut_off": "box scores without four of the players",
+    "doubtful_aliases": "aliases that mean two players",
+    "early_games": "a lone game that is called regular, weeks before the season",
+    "empty_texts": "empty texts where nothing is known",
+    "feed_times": "tip-offs of the odds feed off by hours or a day",
+    "late_scrapes": "scrapes of finals that know less than earlier ones",
+    "missing_sides": "box scores of one team alone",
+    "nameless_reports": "rows of injury reports without a player",
+    "no_codes": "lines that name the teams and give no code",
+    "no_kinds": "games without season type and flags",
+    "no_minutes": "box scores without minutes and attempts",
+    "no_status": "finals without a status",
+    "one_sided_lines": "lines with one price beside those with two",
+    "renamed_players": "players who stand in the gamebook under an alias for a month",
+    "scoreless_finals": "finals without scores, whose box scores are there",
+    "season_labels": "labels of seasons other than the ids say",
+    "spellings": "names in capitals, in lower case and between blanks",
+    "split_prices": "the two prices of a line in two rows",
+    "stuck_games": "games that stay scheduled or live, some without box scores",
+    "teamless_reports": "rows of injury reports without a team",
+    "tipoffs": "tip-offs of the schedule at midnight or by the clock of the East",
+    "two_games": "a second game of a team on one date",
+    "uniform_lines": "dates on which a book says the same of every player",
+    "unknown_statuses": "statuses that no injury report has",
+    "unplayed_finals": "finals at 0-0 without box scores",
+    "unusable_lines": "lines of 0, and others that cannot be",
+    "wrong_dates": "box scores filed a day late",
+    "zero_minutes": "0 minutes for people who played, or for a whole team",
+}
+"""What can be switched on besides, and what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +55,7 @@ class LeagueSpec:
     dates in the month `withhold_lines` ('2025-11') are left out, and delivered by `late_lines`.
     `defects` off gives feeds without faults: each row once, one scrape, nothing missing.
     `conflict_date`: box scores of that date disagree, and nothing says which are right.
+    `faults`: what else is wrong with the feeds, by names of `FAULTS`.
     """
 
     seed: int = 7
@@ -37,8 +71,16 @@ class LeagueSpec:
     playoffs: bool = True
     defects: bool = True
     conflict_date: date | None = None
+    faults: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "faults", tuple(sorted(set(self.faults))))
+        unknown = [name for name in self.faults if name not in FAULTS]
+        if unknown:
+            raise UsageError(
+                f"No feed of a league can have the fault '{unknown[0]}'.",
+                hint=f"Take some of {', '.join(FAULTS)}.",
+            )
         limits = {
             "seasons": (1, 60),
             "teams": (2, len(TEAMS)),
