@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ __all__ = ["rule_modules", "rules_version"]
 
 _OURS = "ray_backfill"
 _ENGINE = ("ray_backfill.answer", "ray_backfill.gates")
+_SUFFIXES = (*SOURCE_SUFFIXES, *EXTENSION_SUFFIXES)
 _PLAIN = (bool, int, float, str, bytes, type(None), tuple, frozenset)
 
 
@@ -85,15 +86,23 @@ def _syntax(path: Path) -> str:
 
 
 def _file(name: str) -> Path | None:
-    loaded = getattr(sys.modules.get(name), "__file__", None)
-    if loaded is not None:
-        return Path(loaded)
+    """The file of a module, found without importing anything: that may do what it likes."""
+    top, *below = name.split(".")
     try:
-        spec = find_spec(name)
-    except (ImportError, ValueError, AttributeError):
+        spec = find_spec(top)
+    except (ImportError, ValueError):
         return None
-    has_file = spec is not None and spec.has_location and spec.origin is not None
-    return Path(spec.origin) if has_file and spec and spec.origin else None
+    if spec is None:
+        return None
+    if not below:
+        return Path(spec.origin) if spec.origin and spec.has_location else None
+    for place in spec.submodule_search_locations or ():
+        base = Path(place, *below)
+        made = [base.with_name(base.name + suffix) for suffix in _SUFFIXES]
+        found = next((path for path in (base / "__init__.py", *made) if path.is_file()), None)
+        if found is not None:
+            return found
+    return None
 
 
 def _imported(name: str, path: Path) -> Iterator[str]:

@@ -76,6 +76,16 @@ def test_what_compute_imports_counts_where_it_is_no_value_module(tmp_path: Path)
     assert version(package, tmp_path) != before
 
 
+def test_what_is_imported_on_the_way_counts_and_is_not_imported_for_that(tmp_path: Path) -> None:
+    """A module that must not be imported here is only read."""
+    package = Package(tmp_path)
+    package.write("rare", "raise SystemExit(0)\n")
+    package.edit("gates", "    high =", "    if False:\n        from . import rare\n    high =")
+    before = version(package, tmp_path)
+    package.edit("rare", "0", "1")
+    assert before != version(package, tmp_path) != ""
+
+
 def test_a_lone_file_counts_with_the_lone_files_that_it_imports(tmp_path: Path) -> None:
     """A job in a folder of scripts, with its checks in another one."""
     names = ["lone_job", "lone_checks"]
