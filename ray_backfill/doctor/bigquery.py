@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 
-from ray_backfill.doctor import clock
+from ray_backfill.doctor import bigquery_place, clock
 from ray_backfill.doctor.bigquery_steps import BigQueryScratch
 from ray_backfill.doctor.check import Check
 from ray_backfill.errors import BackfillError
-from ray_backfill.warehouse import _bq_cost
 
 __all__ = ["checks", "removed"]
 
@@ -52,18 +50,23 @@ def checks(made: BigQueryScratch, reads: Sequence[str], writes: Sequence[str]) -
 
 def _place(made: BigQueryScratch, datasets: Sequence[str]) -> list[Check]:
     return [
-        Check("prices", "the prices that costs are told by", _prices, mend="See the README."),
+        Check(
+            "prices",
+            "the prices that costs are told by",
+            bigquery_place.prices,
+            mend="See the README.",
+        ),
         Check(
             "project",
             "the project answers, with these credentials",
-            made.project,
+            lambda: bigquery_place.project(made.clients),
             needs="Application Default Credentials; bigquery.datasets.get",
             mend="Sign in with `gcloud auth application-default login`, and check the project.",
         ),
         Check(
             "clock",
             "the clocks agree",
-            made.clock,
+            lambda: bigquery_place.time(made.clients, made.tally),
             ("project",),
             needs=f"{_JOBS}; clocks less than 10 s apart: leases run out by them",
             mend=f"{clock.MEND} {_JOB_USER}",
@@ -71,7 +74,7 @@ def _place(made: BigQueryScratch, datasets: Sequence[str]) -> list[Check]:
         Check(
             "locations",
             "the datasets are where the warehouse says",
-            partial(made.locations, datasets),
+            lambda: bigquery_place.locations(made.clients, (made.address.staging, *datasets)),
             ("project",),
             needs="bigquery.datasets.get",
             mend="Grant this account BigQuery Metadata Viewer on the project.",
@@ -93,7 +96,7 @@ def _tables(made: BigQueryScratch, outputs: Sequence[str]) -> list[Check]:
         Check(
             "outputs",
             "tables can be made where jobs write to",
-            partial(made.outputs, outputs),
+            lambda: made.outputs(outputs),
             ("locations",),
             needs="bigquery.tables.create, .get, .update, .delete on the datasets of outputs; "
             "bigquery.datasets.create where one is absent",
@@ -196,12 +199,3 @@ def _beside(made: BigQueryScratch) -> list[Check]:
             mend=_EDITOR,
         ),
     ]
-
-
-def _prices() -> str:
-    at = _bq_cost.prices()
-    return (
-        f"of {at.as_of}: ${at.query_tib:g} a TiB scanned, ${at.read_tib:g} a TiB read, "
-        f"${at.write_gib:g} a GiB written; at least 10 MiB a table and query. "
-        f"{_bq_cost.VARIABLE} overrides them"
-    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import polars as pl
 
 from ray_backfill.contract import Table
-from ray_backfill.doctor import clock, scratch
+from ray_backfill.doctor import bigquery_place, scratch
 from ray_backfill.doctor.check import UnfitError
 from ray_backfill.doctor.scratch import DAYS, require
 from ray_backfill.errors import LeaseHeldError
@@ -19,7 +19,6 @@ from ray_backfill.warehouse import (
     _bq_create,
     _bq_datasets,
     _bq_history,
-    _bq_jobs,
     _bq_lease,
     _bq_load,
     _bq_objects,
@@ -75,58 +74,13 @@ class BigQueryScratch:
     def _staging(self) -> str:
         return self.address.house(_bq_stage.staging_name(self.table.name, self.name))
 
-    # -- the place -------------------------------------------------------------------------
-    def project(self) -> str:
-        """Ask once or twice: nobody waits half a minute for a project that is wrong."""
-        rest = self.clients.rest
-        found = tried(
-            f"Listing the datasets of {self.address.project}",
-            lambda: list(rest.list_datasets(max_results=1, retry=None, timeout=HTTP_SECONDS)),
-            attempts=2,
-        )
-        who = getattr(rest._credentials, "service_account_email", None) or "the user signed in"
-        where = "a server on this machine" if self.clients.local else who
-        return f"{self.address.project} answers ({where})" + ("" if found else "; no dataset yet")
-
-    def clock(self) -> str:
-        before = clock.now()
-        sql = "SELECT CURRENT_TIMESTAMP() AS now"
-        (row,) = _bq_jobs.rows(self.clients, sql, "Asking for the time", tally=self.tally)
-        return clock.compared("BigQuery's", before, row["now"], clock.now())
-
-    def locations(self, datasets: Sequence[str]) -> str:
-        """Where the datasets are, and what expires in them by default."""
-        said, elsewhere = [], []
-        for name in (self.address.staging, *datasets):
-            found = self._dataset(name)
-            said.append(_described(name, found))
-            if found is not None and found.location.upper() != self.address.location.upper():
-                elsewhere.append(f"{name} is in {found.location}")
-        if elsewhere:
-            raise UnfitError(
-                f"The warehouse's location is {self.address.location}: {', '.join(elsewhere)}.",
-                hint="No job can touch two locations: write the warehouse with ?location=… as "
-                "its datasets have it.",
-            )
-        return "; ".join(said)
-
-    def _dataset(self, name: str) -> Any | None:
-        from google.api_core.exceptions import NotFound
-
-        full = f"{self.address.project}.{name}"
-        try:
-            return tried(
-                f"Looking at the dataset {name}",
-                lambda: self.clients.rest.get_dataset(full, retry=None, timeout=HTTP_SECONDS),
-                expected=(NotFound,),
-            )
-        except NotFound:
-            return None
-
     # -- creating --------------------------------------------------------------------------
     def create(self) -> str:
         """An output with partitions, a required filter and an expiry of its own."""
-        self.touched, self._made_dataset = True, self._dataset(self.address.staging) is None
+        self.touched, self._made_dataset = (
+            True,
+            bigquery_place.dataset(self.clients, self.address.staging) is None,
+        )
         _bq_datasets.create_house(self.clients)
         self._create(_bq_schema.table_resource(self.address.full(self.table.name), self.table))
         stored = _bq_read.stored_table(self.clients, self.table.name)
@@ -144,7 +98,7 @@ class BigQueryScratch:
 
     def outputs(self, datasets: Sequence[str]) -> str:
         """Make and delete an empty table in each dataset that jobs write to."""
-        there = [name for name in datasets if self._dataset(name) is not None]
+        there = [name for name in datasets if bigquery_place.dataset(self.clients, name)]
         for dataset in there:
             full = f"{self.address.project}.{dataset}.{self.name}"
             try:
@@ -294,7 +248,9 @@ class BigQueryScratch:
             self._delete_dataset()
         self.touched = False
         others = sum(self.name not in name for name in found)
-        return "nothing is left" + (f", nor {others} tables of killed ones" if others else "")
+        more = f", nor {others} tables of killed ones" if others else ""
+        bill = f"{self.tally.jobs} jobs were billed {self.tally.billed:,} bytes"
+        return f"nothing is left{more}; {bill}"
 
     def _scratch(self) -> list[str]:
         from google.api_core.exceptions import NotFound
@@ -335,18 +291,3 @@ class BigQueryScratch:
         except BadRequest:
             return
         self._made_dataset = False
-
-
-def _described(name: str, found: Any | None) -> str:
-    if found is None:
-        return f"{name} is not there yet"
-    defaults = {
-        "tables": found.default_table_expiration_ms,
-        "partitions": found.default_partition_expiration_ms,
-    }
-    expiry = ", ".join(
-        f"{what} expire by default after {int(ms) / 86_400_000:g} days"
-        for what, ms in defaults.items()
-        if ms
-    )
-    return f"{name} is in {found.location}, {expiry or 'nothing expires by default'}"
