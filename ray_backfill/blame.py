@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import sysconfig
 import traceback
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from ray_backfill.errors import BackfillError, RefusedError
 if TYPE_CHECKING:
     from ray_backfill.job import Job
 
-__all__ = ["own_code", "told"]
+__all__ = ["lacking", "own_code", "told"]
 
 _OURS = str(Path(__file__).parent)
 _PYTHON = sysconfig.get_path("stdlib")
@@ -36,6 +37,15 @@ def own_code(job: Job, what: str) -> Iterator[None]:
             f"The {what} of the job {job.name} raised {told(error)}.",
             hint="This is an error of the job's code.",
         ) from error
+
+
+def lacking(error: ModuleNotFoundError) -> RefusedError:
+    """A package that this Python does not have, as people can mend it."""
+    return RefusedError(
+        f"This Python, {sys.executable}, has no {error.name or error}, which ray-backfill needs.",
+        hint="Run it with the Python that ray-backfill is installed for; that of a cluster's nodes "
+        "is named with --python, or is where Ray itself is installed.",
+    )
 
 
 def told(error: BaseException) -> str:
