@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 import sysconfig
 import traceback
 from pathlib import Path
 
-__all__ = ["told"]
+from ray_backfill.errors import RefusedError
+
+__all__ = ["lacking", "told"]
 
 _OURS = str(Path(__file__).parent)
 _PYTHON = sysconfig.get_path("stdlib")
 _PACKAGES = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+
+
+def lacking(error: ModuleNotFoundError) -> RefusedError:
+    """A package that this Python does not have, as people can mend it."""
+    return RefusedError(
+        f"This Python, {sys.executable}, has no {error.name or error}, which ray-backfill needs.",
+        hint="Run it with the Python that ray-backfill is installed for; that of a cluster's nodes "
+        "is named with --python, or is where Ray itself is installed.",
+    )
 
 
 def told(error: BaseException) -> str:

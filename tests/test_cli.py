@@ -306,6 +306,21 @@ def test_an_error_that_nobody_expected_is_a_line_with_its_traceback(
         assert ("traceback" in line) == (code == 1)
 
 
+def test_a_package_that_is_absent_is_named_in_a_sentence(tmp_path: Path) -> None:
+    """As in a Python that was made for something else: exit 3, and what to do."""
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['deltalake'] = None\n")
+    for words in (("tables",), ("run", ROLLING)):
+        done = subprocess.run(
+            [SCRIPT, *words, "-w", str(tmp_path / "lake")],
+            env=environment() | {"PYTHONPATH": f"{tmp_path}:{ROOT}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, "Traceback" in done.stderr) == (3, False)
+        assert f"This Python, {sys.executable}, has no deltalake" in done.stderr
+
+
 def _on_a_terminal(command: list[str]) -> str:
     master, slave = pty.openpty()
     env = environment() | {"TERM": "xterm-256color", "COLUMNS": "120"}

@@ -504,7 +504,7 @@ def test_the_next_doctor_removes_what_a_killed_one_left(
     [
         ("doctor__20200101T000000__3f9a2c", True),
         ("stage__house__doctor__20200101T000000__3f9a2c__doctor__20200101T000000__3f9a2c", True),
-        (scratch.new_name(), False),
+        pytest.param(scratch.new_name(), False, id="new"),
         ("doctor__20209901T000000__3f9a2c", False),
         ("doctor__20200101T000000", False),
         ("doctors", False),

@@ -5,7 +5,10 @@ from __future__ import annotations
 import inspect
 import re
 import shlex
+import subprocess
+import sys
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 import pytest
@@ -36,6 +39,7 @@ from ray_backfill.engine.ray_connect import worker_environment
 from ray_backfill.errors import RefusedError, UsageError
 from ray_backfill.plan import Selection
 from ray_backfill.warehouse import open_warehouse
+from tests.conftest import ROOT
 
 FIRST, LAST = date(2025, 10, 21), date(2025, 11, 30)
 RANGE = Selection(start=FIRST, end=LAST + timedelta(1))
@@ -153,6 +157,57 @@ def test_what_submit_sends_parses_in_run_to_the_same_values(data: st.DataObject)
     assert (python, dash_m, module, name) == ("python", "-m", "ray_backfill", "run")
     parsed = command.make_context("run", rest).params
     assert {n: plain(parsed[n]) for n in values} == {n: plain(v) for n, v in values.items()}
+
+
+SAYS = '#!/bin/sh\nfor word in $0 "$@"; do printf \'%s\\n\' "$word"; done\n'
+PARENT = "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)"
+
+
+@pytest.mark.parametrize("folder", ["plain", "with space", "it's"])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_job_runs_under_the_python_of_its_node_s_ray(
+    tmp_path: Path, folder: str, known: bool
+) -> None:
+    """Found by a real shell below a supervisor below a raylet; else what `python` is there."""
+    for place in (folder, "path"):
+        program = tmp_path / place / "python"
+        program.parent.mkdir()
+        program.write_text(SAYS.replace("$0", place if place == "path" else "rays"))
+        program.chmod(0o755)
+    command = subprocess.list2cmdline([str(tmp_path / folder / "python"), "setup.py", "--x=y z"])
+    option = "--python_worker_command" if known else "--java_worker_command"
+    line = entrypoint_of(None, ["run", "it's; a $job"])
+    raylet = [sys.executable, "-c", PARENT]
+    supervisor = [
+        sys.executable,
+        "-c",
+        "import subprocess, sys; subprocess.run(sys.argv[1], shell=True)",
+    ]
+    done = subprocess.run(
+        [*raylet, *supervisor, line, f"{option}={command}", "--temp_dir=/tmp"],
+        env={"PATH": f"{tmp_path / 'path'}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    words = ["-m", "ray_backfill", "run", "it's; a $job"]
+    assert done.stdout.splitlines() == ["rays" if known else "path", *words]
+    assert done.stderr == ""
+
+
+def test_a_python_without_the_packages_says_so_in_a_sentence(tmp_path: Path) -> None:
+    """As one that sees the shipped code and nothing else."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "ray_backfill", "--help"],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert f"error: This Python, {sys.executable}, has no typer, which" in done.stderr
+    assert "--python" in done.stderr
 
 
 def plain(value: Any) -> Any:

@@ -8,7 +8,6 @@ import os
 import secrets
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,13 +23,13 @@ from tests.engine import ROLLING, content, ran
 from tests.nodes import Cluster, Node, until
 from tests.test_cli import SCRIPT
 
-BIN = Path(sys.executable).parent
-
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """A head and a worker node. Nothing of this checkout is on their path but what is shipped."""
-    with Cluster(env={"PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": ""}) as made:
+    """A head and a worker node, started from an environment that is not activated: the `python`
+    on their path is another. Nothing of this checkout is there but what is shipped.
+    """
+    with Cluster(env={"PATH": "/usr/bin:/bin", "PYTHONPATH": ""}) as made:
         made.add_node(2)
         yield made
 

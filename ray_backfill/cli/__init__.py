@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 from typer.main import get_command_name, get_group
 
-from ray_backfill.blame import told
+from ray_backfill.blame import lacking, told
 from ray_backfill.cli import console, streams
-from ray_backfill.errors import BackfillError
+from ray_backfill.errors import BackfillError, RefusedError
 from ray_backfill.redact import redacted
 
 __all__ = ["build", "main"]
@@ -137,6 +137,9 @@ def _outcome() -> int:
         return problem.exit_code
     except KeyboardInterrupt:
         return 130
+    except ModuleNotFoundError as problem:
+        console.error(lacking(problem))
+        return RefusedError.exit_code
     except Exception as problem:  # noqa: BLE001 - shown as Python does, without credentials
         sys.stderr.write(redacted("".join(traceback.format_exception(problem))))
         return 1

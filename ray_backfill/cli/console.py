@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ray_backfill.blame import lacking
 from ray_backfill.errors import BackfillError
 
 if TYPE_CHECKING:
@@ -185,6 +186,9 @@ def in_lines(log: Log | None) -> Iterator[None]:
     except BackfillError as problem:
         error(problem)
         raise typer.Exit(problem.exit_code) from problem
+    except ModuleNotFoundError as problem:
+        error(refused := lacking(problem))
+        raise typer.Exit(refused.exit_code) from problem
     except Exception as problem:
         log.failure(f"Ended by {type(problem).__name__}: {problem}", problem)
         raise typer.Exit(1) from problem

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
@@ -21,7 +20,7 @@ _NAMED = 12
 
 def plan_json(plan: Plan, rate: float | None) -> dict[str, Any]:
     """The whole plan as plain data."""
-    chosen = set(plan.selected)
+    chosen = {d.day for d in plan.selected}
     return {
         "job": plan.job,
         "code_version": plan.code_version,
@@ -45,7 +44,7 @@ def plan_json(plan: Plan, rate: float | None) -> dict[str, Any]:
                 "action": d.action,
                 "expected_rows": d.expected_rows,
                 "last_attempt": d.attempt and d.attempt.outcome,
-                "selected": d in chosen,
+                "selected": d.day in chosen,
                 "notes": d.notes,
             }
             for d in plan.decisions
@@ -135,18 +134,19 @@ def print_cost(cost: Cost) -> None:
 
 
 def _state_rows(plan: Plan) -> list[tuple[object, ...]]:
-    chosen = set(plan.selected)
+    chosen = {d.day for d in plan.selected}
+    groups: dict[tuple[str, str], list[Decision]] = {}
+    for decision in plan.decisions:
+        groups.setdefault((decision.state, decision.reason), []).append(decision)
     rows: list[tuple[object, ...]] = []
     for state in plan.counts():
-        members = [d for d in plan.decisions if d.state == state]
-        reasons = Counter(d.reason for d in members)
-        for reason, count in reasons.most_common():
-            group = [d for d in members if d.reason == reason]
-            picked = [d for d in group if d in chosen]
+        found = [(why, group) for (of, why), group in groups.items() if of == state]
+        for reason, group in sorted(found, key=lambda pair: -len(pair[1])):
+            picked = [d for d in group if d.day in chosen]
             rows.append(
                 (
                     state,
-                    count,
+                    len(group),
                     len(picked) or None,
                     sum(d.expected_rows for d in picked) or None,
                     f"{reason}: {_where(group)}",

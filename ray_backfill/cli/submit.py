@@ -86,8 +86,12 @@ def submit(
         ),
     ] = None,
     python: Annotated[
-        str, typer.Option("--python", help="Python of the cluster's nodes.")
-    ] = "python",
+        str | None,
+        typer.Option(
+            "--python",
+            help="Python of the cluster's nodes. [default: the one that their Ray runs under]",
+        ),
+    ] = None,
     stop_wait: Annotated[
         int,
         typer.Option(
@@ -171,7 +175,7 @@ def _submission(
     elsewhere: str | None,
     env: Sequence[str] | None,
     secret: Sequence[str] | None,
-    python: str,
+    python: str | None,
     stop_wait: int,
 ) -> Submission:
     """What is submitted; `elsewhere` names code that is not this machine's."""

@@ -166,9 +166,25 @@ def _words(parameter: Any, value: Any) -> list[str]:
     return [f"{name}={getattr(one, 'value', one)}" for one in values]
 
 
-def entrypoint_of(python: str, argv: Sequence[str]) -> str:
-    """The line that Ray gives to a shell; every word is quoted."""
-    return shlex.join([python, "-m", "ray_backfill", *argv])
+# Ray gives the line to a shell that its supervisor starts, a child of the node's raylet, whose
+# command line names the Python that it starts workers with: not always the first on the path. In
+# a container of its own (`image_uri`) there is no raylet to ask.
+_RAYS_PYTHON = (
+    r"""its=$({ raylet=$(sed -n 's/^PPid:[^0-9]*//p' "/proc/$PPID/status"); """
+    r"""tr '\0' '\n' <"/proc/$raylet/cmdline" | sed -n """
+    r"""-e 's/^--python_worker_command="\([^"]*\)".*/\1/p' """
+    r"""-e 's/^--python_worker_command=\([^" ][^ ]*\).*/\1/p'; } 2>/dev/null); """
+    r"""[ -x "$its" ] || its=python; exec "$its" """
+)
+
+
+def entrypoint_of(python: str | None, argv: Sequence[str]) -> str:
+    """The line that Ray gives to a shell; every word is quoted.
+
+    `python`: None for the one that the node's Ray runs under.
+    """
+    begin = f"{shlex.quote(python)} " if python else _RAYS_PYTHON
+    return begin + shlex.join(["-m", "ray_backfill", *argv])
 
 
 def check_no_credentials(uri: str) -> None:
