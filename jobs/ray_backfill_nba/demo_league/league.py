@@ -145,4 +145,6 @@ def _aliases(spec: LeagueSpec, year: int, people: pl.DataFrame) -> pl.DataFrame:
         known = players(spec, year - 1).select("person")
         rows = rows.join(known, on="person", how="anti", maintain_order="left")
     alias = pl.concat_str("player_lookup", pl.lit(suffix))
-    return conform(ALIASES, rows.with_columns(alias_lookup=alias))
+    return conform(
+        ALIASES, rows.with_columns(alias_lookup=alias, team_abbr=pl.lit(None), season=pl.lit(None))
+    )
