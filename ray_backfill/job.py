@@ -126,13 +126,17 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True)
 class Unmatched:
-    """Input rows of one date that matched nothing, by source: `rows` of `table`, and why."""
+    """Input of one date that was left out or doubted, by source: `rows` of `table`, and why.
+
+    `examples` are the first of what it is about, in order: players, games, values.
+    """
 
     day: date
     table: str
     source: str
     why: str
     rows: int
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -11,12 +10,11 @@ import polars as pl
 import pytest
 
 from ray_backfill.contract import Table
-from ray_backfill.plan import Selection
 from ray_backfill.warehouse import Warehouse, open_warehouse
-from ray_backfill_nba.demo_league import LeagueSpec
 from ray_backfill_nba.player_context import JOB
 from ray_backfill_nba.raw_tables import (
     ALIASES,
+    BETTINGPROS,
     GAME_LINES,
     GAMEBOOK,
     INJURIES,
@@ -25,8 +23,9 @@ from ray_backfill_nba.raw_tables import (
     REGISTRY,
     SCHEDULE,
 )
-from tests.engine import break_file, content, on_ray, output, ran
-from tests.league import PLAYER_CONTEXT, SMALL, fill, late, plan_of, touched
+from tests.engine import content, output, ran
+from tests.frames import in_contract
+from tests.league import PLAYER_CONTEXT, fill, late, plan_of, touched
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +129,7 @@ def test_a_corrected_box_score_touches_what_comes_after(league: Warehouse) -> No
     )
     plan = touched(plan_of(league))
     assert set(plan) == later(league, day)
-    assert set(plan.values()) == {"changed: box", "changed: season_before"}
+    assert set(plan.values()) == {"changed: box, results", "changed: season_before"}
 
 
 def test_a_corrected_final_score_touches_later_dates_of_its_season(league: Warehouse) -> None:
@@ -179,7 +178,7 @@ def test_late_props_and_reports_touch_their_dates_alone(league: Warehouse) -> No
     """A points line and an injury report of D are inputs of D and of no other date."""
     day = sorted(due(league))[30]
     props = stored(league, POINTS_PROPS).filter(pl.col("game_date") == day).head(1)
-    league.append(POINTS_PROPS, props.with_columns(points_line=pl.lit(99.5)).to_arrow())
+    league.append(POINTS_PROPS, props.with_columns(points_line=pl.lit(55.5)).to_arrow())
     other = sorted(due(league))[33]
     report = stored(league, INJURIES).filter(pl.col("game_date") == other).head(1)
     league.append(INJURIES, report.with_columns(player_lookup=pl.lit("newcomer")).to_arrow())
@@ -190,98 +189,21 @@ def test_late_props_and_reports_touch_their_dates_alone(league: Warehouse) -> No
 
 
 def test_an_alias_touches_the_dates_of_whom_it_means(league: Warehouse) -> None:
-    """A new spelling makes its player's dates stale, and no others."""
+    """A new spelling makes the dates stale on which it stands, and no others."""
     who = output(league, JOB)["player_lookup"].sort()[0]
-    row = pl.DataFrame([("other spelling", who)], schema=dict(ALIASES.schema()), orient="row")
-    league.append(ALIASES, row.to_arrow())
-    mine = output(league, JOB).filter(pl.col("player_lookup") == who)
-    plan = touched(plan_of(league))
-    assert set(plan) == set(mine["game_date"])
 
+    def known_as(spelling: str) -> None:
+        row = pl.DataFrame([{"alias_lookup": spelling, "player_lookup": who}])
+        league.append(ALIASES, in_contract(row, ALIASES).to_arrow())
 
-def test_an_arena_that_moved_touches_every_date(league: Warehouse) -> None:
-    """Team locations are an input of every date."""
-    rows = stored(league, LOCATIONS)
-    rewrite(league, LOCATIONS, rows.with_columns(pl.col("latitude") + 1))
-    plan = touched(plan_of(league))
-    assert set(plan) == set(due(league))
-    assert set(plan.values()) == {"changed: locations"}
-
-
-def test_partly_blocked_dates_are_computed_and_reported(league: Warehouse) -> None:
-    """A final game without box scores is named; the other games of its date have rows."""
-    noted = {d.day: d.notes for d in plan_of(league).decisions if d.notes}
-    assert noted
-    for day, notes in noted.items():
-        assert day in due(league)
-        assert any("box scores" in note for note in notes)
-
-
-def test_a_blocked_date_is_named_and_never_computed(league: Warehouse) -> None:
-    """All games final and no gamebook rows: blocked, with the reason."""
-    blocked = {d.day: d.reason for d in plan_of(league).decisions if d.state == "blocked"}
-    assert blocked
-    assert all("no box scores" in reason for reason in blocked.values())
-    assert not set(blocked) & set(due(league))
-
-
-def test_a_broken_file_of_lines_stops_its_date_alone(league: Warehouse) -> None:
-    """Without any cache the plan goes on around the file, and a run names it and its date."""
-    day = sorted(due(league))[40]
-    break_file(league, GAME_LINES.name, day)
-    for key in league.list_objects("cache/"):
-        league.put_object(key, b"")
-    assert touched(plan_of(league)) == {day: "changed: game_lines"}
-    report = ran(league, how=PLAYER_CONTEXT)
-    assert (report.exit_code, list(report.failed)) == (1, [str(day)])
-    assert "cannot be read" in report.failed[str(day)]
-
-
-def test_rows_that_disagree_quarantine_their_date_alone(tmp_path: Path) -> None:
-    """Two box scores of one key and no `processed_at`: exit 1, the keys named, others published."""
-    plain = replace(SMALL, seasons=1, withhold_lines="")
-    day = sorted(set(_dates(plain)))[20]
-    house = open_warehouse(str(tmp_path / "lake"))
-    fill(house, replace(plain, conflict_date=day))
-    report = ran(house, how=PLAYER_CONTEXT)
-    assert report.exit_code == 1
-    assert list(report.quarantined) == [str(day)]
-    assert "nbac_gamebook_player_stats" in report.quarantined[str(day)]
-    assert str(day) not in report.published
-
-
-def _dates(spec: LeagueSpec) -> list[date]:
-    from ray_backfill_nba.demo_league import tables
-
-    return tables(spec)[GAMEBOOK.name]["game_date"].to_list()
-
-
-def test_sameness_whatever_the_workers_spans_and_row_order(
-    computed: Path, tmp_path: Path, ray_address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """1 worker, 4 workers, this process; spans of a day or a season; rows shuffled, repeated."""
-    truth = content(open_warehouse(str(computed)), JOB)
-    autumn = Selection(start=date(2025, 11, 1), end=date(2025, 11, 25))
-    ways = {
-        "one worker": (on_ray(ray_address, 1, job="player_context"), 400, Selection()),
-        "four workers": (on_ray(ray_address, 4, job="player_context", batch=5), 20, Selection()),
-        "a day a span": (PLAYER_CONTEXT, 1, autumn),
-    }
-    for name, (how, longest, asked) in ways.items():
-        house = open_warehouse(str(tmp_path / name))
-        for table, rows in fill(house).items():
-            _append_again(house, table, rows)
-        monkeypatch.setattr("ray_backfill.spans._SHORTEST_SPAN", longest)
-        monkeypatch.setattr("ray_backfill.spans._SPANS_PER_WORKER", 1 if longest > 99 else 1000)
-        assert ran(house, selection=asked, how=how).exit_code == 0
-        found = content(house, JOB)
-        same = truth.filter(pl.col("game_date").is_in(found["game_date"].implode()))
-        assert found.equals(same), name
-        assert asked == autumn or found.height == truth.height
-
-
-def _append_again(house: Warehouse, name: str, rows: pl.DataFrame) -> None:
-    from ray_backfill_nba.raw_tables import RAW_TABLES
-
-    table = next(t for t in RAW_TABLES if t.name == name)
-    house.append(table, rows.sample(fraction=0.5, shuffle=True, seed=9).to_arrow())
+    known_as("other spelling")
+    assert touched(plan_of(league)) == {}
+    props = stored(league, POINTS_PROPS)
+    people = set(stored(league, REGISTRY)["player_lookup"])
+    spellings = set(stored(league, ALIASES)["alias_lookup"])
+    nobody = sorted(set(props["player_lookup"].drop_nulls()) - people - spellings)[0]
+    known_as(nobody)
+    feeds = [props, stored(league, BETTINGPROS).filter(market_type="points")]
+    dates = {d for rows in feeds for d in rows.filter(player_lookup=nobody)["game_date"]}
+    assert set(touched(plan_of(league))) == dates & set(due(league))
+    assert dates

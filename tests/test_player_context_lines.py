@@ -27,7 +27,7 @@ def tip(day: date) -> datetime:
 
 
 def game(day: date, home: str = "BOS", away: str = "NYK", **values: Any) -> dict[str, Any]:
-    """A final regular-season game."""
+    """A final regular-season game; its scores are what its players score (see `scored`)."""
     return {
         "game_id": f"002{day:%y%m%d}{home}",
         "season": "2025-26",
@@ -39,8 +39,6 @@ def game(day: date, home: str = "BOS", away: str = "NYK", **values: Any) -> dict
         "season_type": "regular",
         "is_regular_season": True,
         "is_playoffs": False,
-        "home_team_score": 110,
-        "away_team_score": 100,
         **values,
     }
 
@@ -76,9 +74,26 @@ def season(*days: date) -> Rows:
     }
 
 
+def scored(rows: Rows) -> Rows:
+    """The rows with scores of the final games that state none: 110-100 where nobody has a row."""
+    sums: dict[tuple[date, str], int] = {}
+    for one in rows.get(raw.GAMEBOOK, []):
+        side = one["game_date"], one["team_abbr"]
+        sums[side] = sums.get(side, 0) + (one["points"] or 0)
+    games = []
+    for one in rows.get(raw.SCHEDULE, []):
+        scores = {}
+        if one["game_status"] == 3:
+            for side, usual in (("home", 110), ("away", 100)):
+                team = one["game_date"], one[f"{side}_team_tricode"]
+                scores[f"{side}_team_score"] = sums.get(team, usual)
+        games.append(scores | one)
+    return rows | {raw.SCHEDULE: games}
+
+
 def tables(rows: Rows) -> dict[str, pl.DataFrame]:
     """The rows as frames by table name."""
-    return {table.name: table_of(table, some) for table, some in rows.items()}
+    return {table.name: table_of(table, some) for table, some in scored(rows).items()}
 
 
 def computed(rows: Rows, day: date = D, **options: Any) -> Computed:

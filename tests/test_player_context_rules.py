@@ -73,11 +73,11 @@ def test_nothing_looks_ahead_from_the_playoffs() -> None:
 
 def test_nobody_knows_the_way_out_of_a_neutral_site() -> None:
     """The leg into a neutral site and the one out of it are unknown, and so is their sum."""
-    rows = season(*ago(20, 10, 5))
+    rows = season(*ago(17, 10, 5))
     rows[raw.SCHEDULE][2] |= {"neutral_site_flag": True}
     found = row(rows, "bobsmall", D)
     assert (found["travel_miles"], found["miles_traveled_last_14_days"]) == (None, None)
-    first = row(rows, "bobsmall", D - timedelta(20))
+    first = row(rows, "bobsmall", D - timedelta(17))
     assert first["travel_miles"] == pytest.approx(188.2, abs=0.1)
     assert row(rows, "bobsmall", D - timedelta(10))["travel_miles"] == 0.0
 
@@ -144,7 +144,7 @@ def test_the_population_is_decided_per_game() -> None:
     rows[raw.GAMEBOOK].append(line(D, "lee", "LAL"))
     partly = calendar_of(JOB, tables(rows), JOB.options()).days[D]
     assert (partly.state, partly.expected_rows) == (None, 1)
-    assert partly.notes == ("no box scores of NYK at BOS",)
+    assert partly.notes == ("no box scores of GSW in GSW at LAL, NYK at BOS",)
     rows[raw.SCHEDULE][1]["game_status"] = 1
     assert computed(rows).rows["population"].to_list() == ["roster", "roster", "gamebook"]
 

@@ -21,6 +21,7 @@ from tests.test_player_context_lines import (
     line,
     prop,
     row,
+    scored,
     season,
     tables,
 )
@@ -50,7 +51,7 @@ def league() -> Rows:
             "injury_status": "out",
         }
     ]
-    return rows
+    return scored(rows)
 
 
 def prints(rows: Rows) -> dict[date, str]:
@@ -98,12 +99,16 @@ def test_another_scrape_touches_nothing() -> None:
 
 
 def test_box_scores_touch_the_later_dates() -> None:
-    """Their own date does not rest on them."""
+    """Their own date does not rest on them. Points must sum to the score as well."""
 
-    def change(rows: Rows) -> None:
+    def shots(rows: Rows) -> None:
+        rows[raw.GAMEBOOK][2]["field_goals_made"] = 9
+
+    def points(rows: Rows) -> None:
         rows[raw.GAMEBOOK][2]["points"] = 33
 
-    assert touched(change) == {day: ("box",) for day in DAYS if day > D}
+    assert touched(shots) == {day: ("box",) for day in DAYS if day > D}
+    assert touched(points) == {day: ("box", "results") for day in DAYS if day > D}
 
 
 def test_a_status_that_is_no_game_touches_nothing() -> None:
@@ -115,7 +120,7 @@ def test_a_status_that_is_no_game_touches_nothing() -> None:
 
 
 def test_a_final_score_touches_the_later_dates() -> None:
-    """Its own date only if its population flips."""
+    """Its own date only if its population flips, or if the game becomes overdue."""
 
     def change(rows: Rows) -> None:
         rows[raw.SCHEDULE][1]["home_team_score"] = 99
@@ -125,7 +130,12 @@ def test_a_final_score_touches_the_later_dates() -> None:
     def not_final(rows: Rows) -> None:
         rows[raw.SCHEDULE][1]["game_status"] = 2
 
-    assert D not in touched(not_final)
+    assert touched(not_final).pop(D) == ("population",)
+
+    def live(rows: Rows) -> None:
+        rows[raw.SCHEDULE][-2]["game_status"] = 2
+
+    assert DAYS[-1] not in touched(live)
 
 
 def test_a_roster_that_is_played_flips() -> None:
@@ -200,7 +210,7 @@ def test_an_alias_touches_the_dates_of_whom_it_means() -> None:
         stranger(rows)
 
     assert touched(stranger) == {}
-    assert touched(listed) == {D: ("injuries", "aliases")}
+    assert touched(listed) == {D: ("injuries",)}
 
 
 @pytest.mark.parametrize("table", [raw.SCHEDULE, raw.GAMEBOOK])
@@ -226,7 +236,8 @@ def test_a_twin_that_did_not_play_touches_the_later_dates() -> None:
         rows[raw.GAMEBOOK].append(dnp(rows[raw.GAMEBOOK][2]))
 
     assert rows_of_ann(change, DAYS[2])["games_played_season"] == 1
-    assert touched(change) == {D: ("population",)} | {day: ("box",) for day in DAYS if day > D}
+    later = {day: ("box", "results") for day in DAYS if day > D}
+    assert touched(change) == {D: ("population",)} | later
 
 
 def test_a_twin_in_the_season_before_touches_all() -> None:
@@ -263,15 +274,20 @@ def test_a_report_under_an_alias_that_is_scraped_again_touches_its_date() -> Non
 
 
 def test_a_conflict_in_a_fixture_touches_what_rests_on_it() -> None:
-    """Rows of a game that disagree on its arena make the ways into and out of it unknown."""
-
-    def change(rows: Rows) -> None:
-        rows[raw.SCHEDULE].append({**rows[raw.SCHEDULE][9], "game_date_est": None})
-
+    """Whether a game is on neutral ground is not known where its rows disagree on it."""
+    plain, torn = league(), league()
+    for rows in (plain, torn):
+        rows[raw.SCHEDULE][9]["neutral_site_flag"] = True
+    torn[raw.SCHEDULE].append({**torn[raw.SCHEDULE][9], "neutral_site_flag": False})
+    assert row(plain, ANN, DAYS[10])["miles_traveled_last_14_days"] is None
+    assert row(torn, ANN, DAYS[10])["miles_traveled_last_14_days"] == 0.0
+    before, after = prints(plain), prints(torn)
     near = DAYS[9] - timedelta(14)
-    found = touched(change)
-    assert found.pop(DAYS[9]) == ("population", "fixtures")
-    assert found == {day: ("fixtures",) for day in DAYS if day >= near and day != DAYS[9]}
+    found = {day: changed_views(before[day], after[day]) for day in DAYS}
+    for day in DAYS:
+        own = ("population",) if day == DAYS[9] else ()
+        # A box score of a game whose rows disagree is as complete as it was.
+        assert found[day] == ((*own, "fixtures") if day >= near else ()), day
 
 
 def test_the_season_before_is_the_last_one() -> None:

@@ -34,14 +34,14 @@ def _ints(*names: str) -> tuple[Column, ...]:
 SCHEDULE = Table(
     "nba_raw.nbac_schedule",
     (
-        Column("game_id", Kind.STRING, "The league's game id, like 0022500001.", nullable=False),
-        Column("season", Kind.STRING, "Season name, like 2025-26.", nullable=False),
+        Column("game_id", Kind.STRING, "The league's game id, like 0022500001."),
+        Column("season", Kind.STRING, "Season, like 2025-26 or 2025-2026; the id goes before."),
         Column("season_year", Kind.INT, "Year the season begins in."),
         _DATE,
         Column("game_date_est", Kind.TIMESTAMP, "Tip-off; UTC in spite of its name."),
-        Column("game_status", Kind.INT, "1 scheduled, 2 live, 3 final.", nullable=False),
-        Column("home_team_tricode", Kind.STRING, nullable=False),
-        Column("away_team_tricode", Kind.STRING, nullable=False),
+        Column("game_status", Kind.INT, "1 scheduled, 2 live, 3 final; any other: off."),
+        Column("home_team_tricode", Kind.STRING),
+        Column("away_team_tricode", Kind.STRING),
         Column(
             "season_type",
             Kind.STRING,
@@ -182,7 +182,7 @@ INJURIES = Table(
 REGISTRY = Table(
     "nba_reference.nba_players_registry",
     (
-        Column("season", Kind.STRING, nullable=False),
+        Column("season", Kind.STRING),
         Column("player_lookup", Kind.STRING),
         Column("birth_date", Kind.DATE),
         _PROCESSED,
@@ -194,7 +194,7 @@ REGISTRY = Table(
 LOCATIONS = Table(
     "nba_reference.team_locations",
     (
-        Column("team_abbr", Kind.STRING, nullable=False),
+        Column("team_abbr", Kind.STRING),
         Column("latitude", Kind.FLOAT, "Degrees north."),
         Column("longitude", Kind.FLOAT, "Degrees east."),
         Column("timezone", Kind.STRING, "IANA name."),
@@ -206,11 +206,13 @@ LOCATIONS = Table(
 ALIASES = Table(
     "nba_reference.player_aliases",
     (
-        Column("alias_lookup", Kind.STRING, nullable=False),
-        Column("player_lookup", Kind.STRING, nullable=False),
+        Column("alias_lookup", Kind.STRING, "The other spelling."),
+        Column("player_lookup", Kind.STRING, "Whom it means."),
+        Column("team_abbr", Kind.STRING, "Only for rows of this team.", optional=True),
+        Column("season", Kind.STRING, "Only for rows of this season.", optional=True),
     ),
-    "Spellings of feeds that match nobody, and whom they mean.",
-    key=("alias_lookup",),
+    "Other spellings of players, and whom they mean.",
+    key=("alias_lookup", "player_lookup", "team_abbr", "season"),
 )
 
 RAW_TABLES = (

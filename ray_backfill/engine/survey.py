@@ -203,7 +203,11 @@ def _view_tokens(
         parts = [_within(tokens[i.name], i.extent(days, seasons)) for i in inputs]
         return dict.fromkeys(window.days(), text_digest(repr(parts)))
     present = sorted({d for i in inputs for d in tokens[i.name] if d is not None and d in window})
-    return {d: "+".join(tokens[i.name].get(d, "-") for i in inputs) for d in present}
+    # A table without partitions stands under None, and a date of the view rests on all of it.
+    return {
+        d: "+".join(tokens[i.name].get(d if i.table.partition else None, "-") for i in inputs)
+        for d in present
+    }
 
 
 def _within(tokens: Mapping[date | None, str], dates: DateRange | None) -> list[tuple[str, str]]:

@@ -13,21 +13,31 @@ from ray_backfill_nba.player_context.views import VIEWS
 
 __all__ = ["JOB"]
 
-_VALUE_MODULES = (
+_SHARED = (
     "aliases",
-    "cascade",
     "clean",
+    "gamebook",
+    "history",
+    "league",
+    "names",
+    "once",
+    "population",
+    "schedule",
+)
+_OWN = (
+    "boxes",
+    "cascade",
     "compute",
+    "conflicts",
+    "feeds",
     "form",
     "game_lines",
-    "history",
     "identity",
     "injuries",
-    "league",
     "lines",
+    "local",
     "player",
     "points_line",
-    "population",
     "props",
     "quality",
     "rest",
@@ -48,7 +58,10 @@ JOB = Job(
     calendar=calendar,
     calendar_inputs=CALENDAR_INPUTS,
     compute=compute,
-    modules=tuple(f"ray_backfill_nba.player_context.{name}" for name in _VALUE_MODULES),
+    modules=(
+        *(f"ray_backfill_nba.{name}" for name in _SHARED),
+        *(f"ray_backfill_nba.player_context.{name}" for name in _OWN),
+    ),
     options=PlayerContextOptions,
     gates=GATES,
 )

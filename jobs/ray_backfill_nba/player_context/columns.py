@@ -27,22 +27,46 @@ _IDENTITY = (
         "YYYYMMDD_AWAY_HOME, built from the schedule. The game is found by date and "
         "team, never by an id.",
     ),
-    Column("nba_game_id", _S, "The league's id, from the schedule. NULL where its rows disagree."),
-    _always("season", _S, "Season of the schedule, like 2025-26."),
-    Column("season_type", _S, "As in the schedule. NULL where not known; the game then counts."),
+    Column(
+        "nba_game_id",
+        _S,
+        "The league's id, from the schedule. NULL where it has none or its rows disagree.",
+    ),
+    _always(
+        "season",
+        _S,
+        "Season, like 2025-26: by the digits of a game id like 0022500001, else the schedule's "
+        "label (2025-26 or 2025-2026), else by the date (July to June).",
+    ),
+    Column(
+        "season_type",
+        _S,
+        "As the schedule states it, else the kind: preseason, regular, allstar, playoffs, playin "
+        "or cup_final, by the third digit of the game id, else by is_playoffs and "
+        "is_regular_season. NULL where not known; the game then counts.",
+    ),
     _always(
         "season_phase",
         _S,
-        "playoffs for play-in (type begins with playin, letters only) and "
-        "playoffs; else by month: early Oct–Nov, mid Dec–Feb, late in every other.",
+        "playoffs for play-in and playoffs, by the kind (of season_type by its letters, else of "
+        "the id, else of the flags); else by month: early Oct–Nov, mid Dec–Feb, late in every "
+        "other.",
     ),
     Column(
         "tipoff_at",
         Kind.TIMESTAMP,
-        "Tip-off (UTC), the schedule's only. NULL where the schedule "
-        "has none, also where a feed has.",
+        "Tip-off (UTC): the schedule's; the feed's where that is more than 3 hours away or the "
+        "schedule has none. The feed's is the median (of an even number the earlier of the middle "
+        "two) over the distinct pairs of snapshot and stated start of the game's rows in both "
+        "Odds API tables. A time that is not on D in the US East is none. NULL where there is "
+        "none.",
     ),
-    _always("player_lookup", _S, "Spelling-proof key of the player, as in the gamebook."),
+    _always(
+        "player_lookup",
+        _S,
+        "Spelling-proof key of the player, as in the gamebook: trimmed, lower case, and what the "
+        "aliases say.",
+    ),
     _always("player_name", _S, "Name in the gamebook row; player_lookup where that has none."),
     _always("team_abbr", _S, "The player's team in this game."),
     _always("opponent_team_abbr", _S, "The other team."),
@@ -50,8 +74,8 @@ _IDENTITY = (
     _always(
         "population",
         _S,
-        "gamebook: the game has gamebook rows. roster: it has none and is not "
-        "final; the player's latest row within 30 days before D is for this team.",
+        "gamebook: the game has gamebook rows. roster: it has none and was not "
+        "played; the player's latest row within 30 days before D is for this team.",
     ),
 )
 
@@ -61,15 +85,19 @@ _POINTS_LINE = (
         "current_points_line",
         _F,
         "Points. The latest line before tip-off of the first rung of the "
-        "cascade that has one (see points_line_rank). At one instant: both prices known first, "
-        "then the closest decimal prices, then the lowest line. NULL without a usable line.",
+        "cascade that has one (see points_line_rank); above 0 and at most 60. Prices of one line "
+        "at one instant belong together (of one side's several, the highest); where the book has "
+        "a timed line with both prices, lines that lack one are left out. Several lines at one "
+        "instant: both prices known first, then the closest decimal prices, then the nearest to "
+        "the median of the current lines of the other books of both sources that have just one "
+        "left at their latest instant, then the lowest. NULL without a usable line.",
     ),
     Column(
         "opening_points_line",
         _F,
         "Points. The earliest line of the same source and book; for "
-        "BettingPros the opening_line of the current line (over side first, of several the lowest) "
-        "where present. NULL without a line, and where the line has no time.",
+        "BettingPros the usable opening_line of the current line (over side first, of several the "
+        "lowest) where present. NULL without a line, and where the line has no time.",
     ),
     Column(
         "line_movement", _F, "Points. current_points_line − opening_points_line; NULL with either."
@@ -128,7 +156,8 @@ def _game_line(word: str, name: str, meaning: str) -> tuple[Column, ...]:
             _F,
             f"Points. {meaning} Latest line before tip-off at the Odds API: DraftKings, "
             "else FanDuel, else the median over books. At one instant as for player points, with "
-            "the prices of the two sides. NULL without a usable line.",
+            "the prices of the two sides and the other books of the market. NULL without a usable "
+            "line (|spread| up to 40, total 100–350).",
         ),
         Column(
             f"opening_{word}",
@@ -242,8 +271,9 @@ _FORM = (
         _F,
         "Per cent. Mean over the newest 10 of H of 100 · (FGA + 0.44 FTA "
         "+ TOV) · (game minutes / 5) ÷ (minutes · (team FGA + 0.44 team FTA + team TOV)); game "
-        "minutes = 240 + 25 · overtimes from the team's sum. A game enters if minutes are above 0 "
-        "and every player of the team who played has the figures. NULL without any.",
+        "minutes = 240 + 25 · overtimes from the team's sum. A game enters if minutes are above "
+        "0, the team's box score is complete and every player of it who played has minutes, "
+        "points, FGA, FTA, OREB and TOV. NULL without any.",
     ),
     Column(
         "shooting_pct_decline_last_5",
@@ -264,8 +294,9 @@ _FORM = (
 )
 
 _TEN = (
-    "mean over the newest 10 games of the season before D in which every player who played, on "
-    "both sides, has minutes, points, FGA, FTA, OREB and TOV. NULL without any."
+    "mean over the newest 10 games of the season before D in which both sides have a complete box "
+    "score and every player who played has minutes, points, FGA, FTA, OREB and TOV. NULL without "
+    "any."
 )
 
 _TEAM = (
@@ -292,13 +323,15 @@ _TEAM = (
     Column(
         "team_win_pct",
         _F,
-        "Share (0–1): wins ÷ games with a final score before D in the season, "
+        "Share (0–1): wins ÷ played games with a usable score before D in the season, "
         "of any type, from the schedule; a tie is no win. NULL before the first.",
     ),
     Column("opponent_win_pct", _F, "team_win_pct of the opponent."),
 )
 
-_LOOK = " Regular-season games only, played or not. NULL on play-in and playoff rows."
+_LOOK = (
+    " Regular-season games only, played or not, off ones never. NULL on play-in and playoff rows."
+)
 
 _AHEAD = (
     Column(
@@ -312,13 +345,13 @@ _AHEAD = (
         "next_opponent_win_pct",
         _F,
         "team_win_pct, as of D, of the opponent of that next game. "
-        "NULL without a next game or before its first final game." + _LOOK,
+        "NULL without a next game or before its first played game." + _LOOK,
     ),
     Column(
         "opponent_days_rest",
         _I,
         "Days. D − the opponent's last game of the season before D, of "
-        "any type. NULL for its first game.",
+        "any type, off ones never. NULL for its first game.",
     ),
     Column("opponent_games_in_next_7_days", _I, "games_in_next_7_days of the opponent." + _LOOK),
     Column("opponent_next_game_days_rest", _I, "next_game_days_rest of the opponent." + _LOOK),
@@ -376,10 +409,11 @@ _INJURIES = (
     Column(
         "player_status",
         _S,
-        "Status in the team's latest report for D before tip-off (before D "
-        "begins in the US East where the tip-off is not known), in lower case, day-to-day as "
-        "questionable; available where the report does not list him. NULL where his team has no "
-        "such report. A status that is not known to the job stands as it is and counts nowhere.",
+        "out, doubtful, questionable (day-to-day too), probable or available in the team's latest "
+        "report for D before tip-off (before D begins in the US East where the tip-off is not "
+        "known); available where the report does not list him. A row without a player or of "
+        "another status is no report; one without a team is of the player's team on D, else of "
+        "that of his latest gamebook row within 30 days. NULL where his team has no report.",
     ),
     Column("injury_reason", _S, "The reason in that report. NULL where he is not listed."),
     Column(
@@ -401,15 +435,34 @@ _INJURIES = (
 )
 
 _QUALITY = (
-    _always("data_quality_tier", _S, "gold: 10 or more games in H, silver: 5–9, bronze: fewer."),
+    _always(
+        "missing_box_scores",
+        _I,
+        "Of the team's games of the season before D that are not off, those without a complete "
+        "box score (rows of the team that all agree and whose points sum to its score, of a game "
+        "that was played), and its stray dates (5 or more players on a date without a game of "
+        "the team). 0 where there is none.",
+    ),
+    _always(
+        "data_quality_tier",
+        _S,
+        "gold: 10 or more games in H, known minutes in at least 5 of the newest 10, and complete "
+        "box scores of the team's newest 10 games of the season before D. silver: 5–9 games in H, "
+        "or more that miss one of these. bronze: fewer.",
+    ),
     _always(
         "data_quality_issues",
         Kind.STRINGS,
         "What the row lacks, in this order: no_history, "
-        "thin_history (1–2 games), history_gap (a final game of the team in [D − 14, D) without "
-        "any gamebook row of the team), no_tipoff, no_game_spread, no_game_total, no_points_line, "
-        "unstamped_line (a used line has no time), no_injury_report, implausible_spread (|spread| "
-        "> 30), implausible_total (outside 150–300). Empty where nothing, never NULL.",
+        "thin_history (1–2 games), history_gap (in [D − 14, D) a game of the team without a "
+        "complete box score, also one still to be played, or a stray date), history_incomplete "
+        "(missing_box_scores > 0), no_minutes (none of the newest 10 of H has known minutes), "
+        "no_tipoff, tipoff_disputed (the schedule states a tip-off that is not used), "
+        "overdue_game (D's game is not played although newer ones are), no_game_spread, "
+        "no_game_total, no_points_line, unstamped_line (a used line has no time), "
+        "uniform_points_line (the book has one line for 10 or more rows of D), no_injury_report, "
+        "implausible_spread (|spread| > 30), implausible_total (outside 150–300). Empty where "
+        "nothing, never NULL.",
     ),
     Column(
         "known_at_max",

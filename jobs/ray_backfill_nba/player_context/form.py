@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from ray_backfill_nba.player_context.history import (
+from ray_backfill_nba.history import (
     Track,
     known,
     mean_newest,
@@ -28,10 +28,10 @@ _TEN = ("squared", "minutes", "has_minutes", "timed_points", "timed_minutes")
 def with_figures(games: Track, team_games: pl.DataFrame) -> Track:
     """The games played, by player, with what the averages are made of.
 
-    `team_games`: sums per `game_date`, `team_abbr` (see `team.team_games`).
+    `team_games`: sums per `game_date`, `team_abbr` where they are known (see `team.team_games`).
     """
     both = known(["points", "minutes"])
-    team = team_games.select("game_date", "team_abbr", "length", "team_uses", "has_uses")
+    team = team_games.select("game_date", "team_abbr", "length", "team_uses")
     rows = games.rows.join(
         team, on=["game_date", "team_abbr"], how="left", maintain_order="left"
     ).with_columns(
@@ -50,14 +50,15 @@ def _usage() -> pl.Expr:
     """100 · uses · (game minutes / 5) ÷ (minutes · team uses), of integers: one division."""
     uses = 100 * pl.col("fga") + 44 * pl.col("fta") + 100 * pl.col("tov")
     below = 5 * pl.col("minutes") * pl.col("team_uses")
-    usable = pl.col("has_uses") & known(_USAGE) & (pl.col("minutes") > 0) & (below != 0)
+    usable = known(_USAGE) & (pl.col("minutes") > 0) & (below != 0)
     return pl.when(usable).then((100_000 * uses * pl.col("length")) / below)
 
 
 def columns(people: pl.DataFrame, games: Track, versus: tuple[Track, pl.DataFrame]) -> pl.DataFrame:
-    """The columns of the group, one row per row of `people`.
+    """The columns of the group and `l10_timed` (games), one row per row of `people`.
 
-    `people`: `game_date`, `player_lookup`, `opponent`. `games`: games played by player, through
+    `l10_timed`: those of the newest 10 games with known minutes. `people`: `game_date`,
+    `player_lookup`, `opponent`. `games`: games played by player, through
     `with_figures`. `versus`: from `versus_tracks`. Averages Float64, counts Int64.
     """
     history = past(games, people)
@@ -85,6 +86,7 @@ def columns(people: pl.DataFrame, games: Track, versus: tuple[Track, pl.DataFram
         pl.col("n").alias("games_played_season"),
         pl.col("has_points_5").alias("l5_games_used"),
         pl.col("has_points_10").alias("l10_games_used"),
+        pl.col("has_minutes_10").alias("l10_timed"),
     )
     return pl.concat([form, _versus(people, versus)], how="horizontal")
 

@@ -5,30 +5,54 @@ from __future__ import annotations
 import polars as pl
 
 from ray_backfill_nba.player_context.cascade import CONSENSUS, GAME_LINE_BOOKS
+from ray_backfill_nba.player_context.feeds import MARKETS, SPREADS
 from ray_backfill_nba.player_context.lines import (
-    book_name,
     by_book,
     consensus,
     no_negative_zero,
+    paired,
     timed,
 )
 
-__all__ = ["columns"]
+__all__ = ["columns", "is_known", "is_usable"]
 
-_BY = ["game_date", "home_team", "away_team", "market_key"]
+_GAME = ["game_date", "home_team", "away_team"]
+_OF = ["game", "is_spread"]
+_BY = [*_OF, "book"]
+_MOST_SPREAD = 40
+_TOTALS = (100, 350)
 
 
-def columns(slate: pl.DataFrame, game_lines: pl.DataFrame, *, strict: bool) -> pl.DataFrame:
+def is_known() -> pl.Expr:
+    """Whether a cleaned outcome is of one of the two markets, of a known side and book."""
+    return (
+        pl.col("market_key").is_in(MARKETS)
+        & pl.col("is_first").is_not_null()
+        & pl.col("bookmaker_key").is_not_null()
+    ).fill_null(False)
+
+
+def is_usable() -> pl.Expr:
+    """Whether the point of a known outcome can be one: |spread| ≤ 40, 100 ≤ total ≤ 350."""
+    point = pl.col("outcome_point")
+    spread = point.abs() <= _MOST_SPREAD
+    total = point.is_between(*_TOTALS)
+    can_be = pl.when(pl.col("market_key") == SPREADS).then(spread).otherwise(total)
+    return (point.is_finite() & can_be).fill_null(False)
+
+
+def columns(slate: pl.DataFrame, lines: pl.DataFrame, *, strict: bool) -> pl.DataFrame:
     """The columns of the group, one row per row of `slate`.
 
-    `slate`: `game_date`, `home_team`, `away_team`, `is_home`, `tipoff_at`. `game_lines`: the raw
-    outcomes. Points in points, times in UTC; the spread is relative to the row's team.
+    `slate`: `game_date`, `home_team`, `away_team`, `is_home`. `lines`: cleaned outcomes with the
+    number `game` and the `tipoff_at` of theirs. Points in points, times in UTC; the spread is
+    relative to the row's team.
     """
-    quoted = _quoted(slate, game_lines, strict=strict)
-    books = by_book(_candidates(quoted), [*_BY, "book"])
-    chosen = _cascade(books)
-    spread = _market(slate, chosen, "spreads", "spread", "game_spread")
-    total = _market(slate, chosen, "totals", "total", "game_total")
+    found = lines.filter(pl.col("game").is_not_null() & is_known() & is_usable())
+    books = by_book(_candidates(timed(found, "snapshot_timestamp", strict=strict)), _OF, _BY)
+    chosen = _cascade(books).join(found.select("game", *_GAME).unique("game"), on="game")
+    spread = _market(slate, chosen.filter("is_spread"), "spread", "game_spread")
+    total = _market(slate, chosen.filter(~pl.col("is_spread")), "total", "game_total")
     sign = [
         pl.when(slate["is_home"])
         .then(pl.col(name))
@@ -42,63 +66,22 @@ def columns(slate: pl.DataFrame, game_lines: pl.DataFrame, *, strict: bool) -> p
     )
 
 
-def _quoted(slate: pl.DataFrame, game_lines: pl.DataFrame, *, strict: bool) -> pl.DataFrame:
-    """Outcomes before tip-off, as `side` (first: home or Over), home-relative `line`, `price`."""
-    games = slate.select("game_date", "home_team", "away_team", "tipoff_at").unique()
-    lines = game_lines.select(
-        pl.all().exclude("home_team", "away_team"), _side().alias("side")
-    ).filter(
-        pl.col("market_key").is_in(["spreads", "totals"])
-        & pl.col("side").is_not_null()
-        & pl.col("outcome_point").is_finite()
-        & pl.col("bookmaker_key").is_not_null()
-    )
-    found = lines.join(
-        games,
-        left_on=["game_date", "home_team_abbr", "away_team_abbr"],
-        right_on=["game_date", "home_team", "away_team"],
-    )
-    tipoff = pl.coalesce("tipoff_at", "commence_time")
-    point = pl.col("outcome_point")
-    away_spread = ~pl.col("side") & (pl.col("market_key") == "spreads")
-    return timed(found, "snapshot_timestamp", tipoff, strict=strict).select(
-        "game_date",
-        pl.col("home_team_abbr").alias("home_team"),
-        pl.col("away_team_abbr").alias("away_team"),
-        "market_key",
-        book_name("bookmaker_key").alias("book"),
+def _candidates(outcomes: pl.DataFrame) -> pl.DataFrame:
+    """Home-relative lines with the prices of their two sides (home and away, over and under)."""
+    point, price = pl.col("outcome_point"), pl.col("outcome_price").fill_nan(None)
+    is_spread = pl.col("market_key") == SPREADS
+    away = is_spread & ~pl.col("is_first")
+    quoted = outcomes.select(
+        "game",
+        is_spread.alias("is_spread"),
+        pl.col("bookmaker_key").alias("book"),
         "at",
         "snapshot_timestamp",
-        "side",
-        no_negative_zero(pl.when(away_spread).then(-point).otherwise(point)).alias("line"),
-        pl.col("outcome_price").fill_nan(None).alias("price"),
+        no_negative_zero(pl.when(away).then(-point).otherwise(point)).alias("line"),
+        pl.when("is_first").then(price).alias("first"),
+        pl.when(~pl.col("is_first")).then(price).alias("second"),
     )
-
-
-def _side() -> pl.Expr:
-    """TRUE for the home team's outcome and Over, FALSE for the others, NULL for neither."""
-    outcome, is_spread = pl.col("outcome_name"), pl.col("market_key") == "spreads"
-    first = pl.when(is_spread).then("home_team").otherwise(pl.lit("Over"))
-    second = pl.when(is_spread).then("away_team").otherwise(pl.lit("Under"))
-    return pl.when(outcome == first).then(True).when(outcome == second).then(False)
-
-
-def _candidates(quoted: pl.DataFrame) -> pl.DataFrame:
-    """One row per line and instant of a book, with the gap between its two sides' prices.
-
-    Outcomes of one snapshot are a pair, also where its time cannot be trusted (`at` NULL). A side
-    that is quoted at several prices counts with the highest.
-    """
-    price = pl.col("price")
-    return (
-        quoted.group_by(*_BY, "book", "at", "snapshot_timestamp", "line")
-        .agg(
-            price.filter("side").max().alias("first"),
-            price.filter(~pl.col("side")).max().alias("second"),
-        )
-        .with_columns((pl.col("first") - pl.col("second")).abs().alias("gap"))
-        .drop("first", "second", "snapshot_timestamp")
-    )
+    return paired(quoted, _BY, "snapshot_timestamp")
 
 
 def _cascade(books: pl.DataFrame) -> pl.DataFrame:
@@ -108,25 +91,18 @@ def _cascade(books: pl.DataFrame) -> pl.DataFrame:
         pl.col("book").replace_strict(order, default=None, return_dtype=pl.Int64).alias("rank")
     )
     best = ranked.filter(pl.col("rank").is_not_null()).filter(
-        pl.col("rank") == pl.col("rank").min().over(_BY)
+        pl.col("rank") == pl.col("rank").min().over(_OF)
     )
-    named = best.select(*_BY, "line", "opening", "at", pl.col("book").alias("bookmaker"))
-    rest = consensus(books.join(named, on=_BY, how="anti"), _BY)
+    named = best.select(*_OF, "line", "opening", "at", pl.col("book").alias("bookmaker"))
+    rest = consensus(books.join(named, on=_OF, how="anti"), _OF)
     rest = rest.with_columns(pl.lit(CONSENSUS).alias("bookmaker"))
-    counts = books.group_by(_BY).agg(pl.len().cast(pl.Int64).alias("books"))
-    return pl.concat([named, rest]).join(counts, on=_BY)
+    counts = books.group_by(_OF).agg(pl.len().cast(pl.Int64).alias("books"))
+    return pl.concat([named, rest]).join(counts, on=_OF)
 
 
-def _market(
-    slate: pl.DataFrame, chosen: pl.DataFrame, market: str, word: str, name: str
-) -> pl.DataFrame:
+def _market(slate: pl.DataFrame, chosen: pl.DataFrame, word: str, name: str) -> pl.DataFrame:
     """The chosen lines of one market under their column names, aligned to `slate`."""
-    found = slate.select("game_date", "home_team", "away_team").join(
-        chosen.filter(pl.col("market_key") == market),
-        on=["game_date", "home_team", "away_team"],
-        how="left",
-        maintain_order="left",
-    )
+    found = slate.select(_GAME).join(chosen, on=_GAME, how="left", maintain_order="left")
     return found.select(
         pl.col("line").alias(name),
         pl.col("opening").alias(f"opening_{word}"),

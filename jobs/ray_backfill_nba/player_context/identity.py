@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from ray_backfill_nba.player_context.clean import kind_of_game
+from ray_backfill_nba.schedule import is_postseason
 
-__all__ = ["columns", "is_postseason"]
-
-
-def is_postseason() -> pl.Expr:
-    """Whether a game is of the play-in or the playoffs."""
-    return (
-        pl.col("is_playoffs").fill_null(False)
-        | (kind_of_game() == "playoffs")
-        | kind_of_game().str.starts_with("playin")
-    )
+__all__ = ["columns"]
 
 
 def columns(slate: pl.DataFrame) -> pl.DataFrame:
@@ -40,7 +31,7 @@ def columns(slate: pl.DataFrame) -> pl.DataFrame:
         ),
         "nba_game_id",
         "season",
-        "season_type",
+        pl.coalesce("season_type", "kind").alias("season_type"),
         phase.alias("season_phase"),
         pl.col("opponent").alias("opponent_team_abbr"),
         pl.col("is_home").alias("home_game"),

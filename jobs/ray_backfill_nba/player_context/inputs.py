@@ -34,15 +34,18 @@ _FIGURES = (
     "turnovers",
 )
 
+_ALIASES = ("alias_lookup", "player_lookup", "team_abbr", "season")
+
 INPUTS = (
     # The whole season, because a later row of a game's id can take the game away from D.
     Input("schedule", raw_tables.SCHEDULE, _SCHEDULE, Window.whole_season(), required=True),
-    # With D itself: its keys are the population.
+    # D's keys are the population. The days after, because rows of both teams prove that a final
+    # game without scores was played, and two names on one date that they are two people.
     Input(
         "gamebook",
         raw_tables.GAMEBOOK,
         (*_WHO, *_PLAYED, *_FIGURES, "processed_at"),
-        Window.season_to_date(),
+        Window.whole_season(),
         required=True,
     ),
     Input("schedule_before", raw_tables.SCHEDULE, _SCHEDULE, Window.season_before()),
@@ -132,10 +135,11 @@ INPUTS = (
         ("team_abbr", "latitude", "longitude", "timezone"),
         Window.always(),
     ),
-    Input("aliases", raw_tables.ALIASES, ("alias_lookup", "player_lookup"), Window.always()),
+    Input("aliases", raw_tables.ALIASES, _ALIASES, Window.always()),
 )
 
 CALENDAR_INPUTS = {
     "schedule": _SCHEDULE,
     "gamebook": (*_WHO, "processed_at"),
+    "aliases": _ALIASES,
 }

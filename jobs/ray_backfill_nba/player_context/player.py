@@ -4,60 +4,61 @@ from __future__ import annotations
 
 import polars as pl
 
-from ray_backfill_nba.player_context.clean import resolve
+from ray_backfill_nba.aliases import Aliases, resolve_lookups
+from ray_backfill_nba.clean import resolve
+from ray_backfill_nba.names import normalised
 
 __all__ = ["birth_dates", "columns"]
 
 
 def birth_dates(
-    people: pl.DataFrame, registry: pl.DataFrame, aliases: pl.DataFrame, season: str
+    people: pl.DataFrame, registry: pl.DataFrame, aliases: Aliases, season: str
 ) -> pl.Series:
     """Birth date of each row of `people`; NULL where not known.
 
     The registry's row of `season`, else the latest other season that has one. A registry lookup
     that is nobody of the date's population counts for the player that it is an alias of.
-    `people`: `game_date`, `player_lookup`; `aliases`: as `known_aliases` gives them.
+    `people`: `game_date`, `player_lookup`, `team_abbr`; `registry`: raw rows.
     """
-    named = registry.filter(pl.col("player_lookup").is_not_null())
-    who = people.select("game_date", "player_lookup")
-    own = who.join(
+    named = normalised(registry).filter(pl.col("player_lookup").is_not_null())
+    own = people.select("player_lookup").join(
         _born(named, ["player_lookup"], season),
         on="player_lookup",
         how="left",
         maintain_order="left",
     )
-    aliased = _aliased(who, named, aliases)
+    aliased = _aliased(people, named, aliases)
     if aliased.is_empty():
         return own["birth_date"]
     key = ["game_date", "player_lookup"]
     joined = _born(aliased, key, season).rename({"birth_date": "by_alias"})
-    found = own.join(joined, on=key, how="left", maintain_order="left").join(
-        aliased.select(*key, pl.lit(True).alias("has_alias")).unique(),
-        on=key,
-        how="left",
-        maintain_order="left",
+    found = (
+        people.select(key)
+        .with_columns(own["birth_date"])
+        .join(joined, on=key, how="left", maintain_order="left")
+        .join(
+            aliased.select(*key, pl.lit(True).alias("has_alias")).unique(),
+            on=key,
+            how="left",
+            maintain_order="left",
+        )
     )
     choice = pl.when("has_alias").then("by_alias").otherwise("birth_date")
     return found.select(choice.alias("birth_date")).to_series()
 
 
-def _aliased(who: pl.DataFrame, registry: pl.DataFrame, aliases: pl.DataFrame) -> pl.DataFrame:
+def _aliased(people: pl.DataFrame, registry: pl.DataFrame, aliases: Aliases) -> pl.DataFrame:
     """Registry rows per date of the players who have a row under another spelling.
 
     Under an alias that is nobody of that date's population; with their own rows beside it.
     """
-    other = aliases.join(registry, left_on="alias_lookup", right_on="player_lookup", how="semi")
-    pairs = who.join(other, on="player_lookup").join(
-        who,
-        left_on=["game_date", "alias_lookup"],
-        right_on=["game_date", "player_lookup"],
-        how="anti",
-    )
-    rows = registry.rename({"player_lookup": "spelling"})
-    spelled = pairs.rename({"alias_lookup": "spelling"})
-    own = pairs.select("game_date", "player_lookup", pl.col("player_lookup").alias("spelling"))
-    every = pl.concat([spelled.select(own.columns), own.unique()])
-    return every.join(rows, on="spelling").drop("spelling")
+    spellings = aliases.entries["alias_lookup"].implode()
+    days = people.select("game_date").unique()
+    spelled = registry.filter(pl.col("player_lookup").is_in(spellings)).join(days, how="cross")
+    meant = resolve_lookups(spelled, people, aliases, pl.col("season"))
+    meant = meant.filter(meant["player_lookup"] != spelled["player_lookup"])
+    own = meant.select("game_date", "player_lookup").unique().join(registry, on="player_lookup")
+    return pl.concat([meant, own.select(meant.columns)])
 
 
 def _born(registry: pl.DataFrame, key: list[str], season: str) -> pl.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from ray_backfill_nba.history import Track, past
 from ray_backfill_nba.player_context.cascade import (
     BETTINGPROS,
     CONSENSUS,
@@ -12,13 +13,14 @@ from ray_backfill_nba.player_context.cascade import (
     ODDS_API,
     POINTS_CASCADE,
 )
-from ray_backfill_nba.player_context.history import Track, past
 from ray_backfill_nba.player_context.lines import by_book, consensus
 from ray_backfill_nba.player_context.props import bettingpros, odds_api
 
 __all__ = ["columns"]
 
 _SHORT_STREAK = 8
+_BOOK = ["row", "source", "book"]
+_UNIFORM_ROWS = 10
 
 
 def columns(
@@ -29,20 +31,21 @@ def columns(
     *,
     strict: bool,
 ) -> pl.DataFrame:
-    """The columns of the group, one row per row of `people`.
+    """The columns of the group and `is_uniform`, one row per row of `people`.
 
-    `people`: `row` (0, 1, …), `game_date`, `player_lookup`, `team_abbr`, `tipoff_at`. The props'
-    lookups have been through the aliases. `games`: games played, by player, with `points`.
+    `people`: `row` (0, 1, …), `game_date`, `player_lookup`. The props are normalised rows with
+    the `row`, `team_abbr` and `tipoff_at` of the player. `games`: games played, by player, with
+    `points`.
     """
-    who = people.select("row", "game_date", "player_lookup", "team_abbr", "tipoff_at")
+    who = people.select("row", "game_date", "player_lookup")
     candidates = pl.concat(
         [
-            odds_api(who, points_props, strict=strict),
-            bettingpros(who, bettingpros_props, strict=strict),
+            odds_api(points_props, strict=strict),
+            bettingpros(bettingpros_props, strict=strict),
         ]
     )
-    books = by_book(candidates, ["row", "source", "book"])
-    chosen = pl.concat([_named(books), _median(books)])
+    books = by_book(candidates, ["row"], _BOOK)
+    chosen = pl.concat([_named(books, _uniform(who, books)), _median(books)])
     lines = who.select("row").join(chosen, on="row", how="left", maintain_order="left")
     counts = (
         books.filter(pl.col("book") != CONSENSUS_BOOK)
@@ -59,12 +62,23 @@ def columns(
         pl.col("rank").alias("points_line_rank"),
         pl.col("at").alias("points_line_at"),
         pl.col("count").fill_null(0).alias("points_line_books"),
+        pl.col("is_uniform").fill_null(False),
     )
     streaks = _streaks(who, lines["current_points_line"], games)
     return pl.concat([lines, streaks], how="horizontal")
 
 
-def _named(books: pl.DataFrame) -> pl.DataFrame:
+def _uniform(who: pl.DataFrame, books: pl.DataFrame) -> pl.DataFrame:
+    """`row`, `source`, `book` of the books that have one line for 10 or more rows of a date."""
+    dated = books.join(who.select("row", "game_date"), on="row")
+    lines = dated.group_by("game_date", "source", "book").agg(
+        pl.len().alias("rows"), (pl.col("line").min() == pl.col("line").max()).alias("is_one")
+    )
+    one = lines.filter(pl.col("is_one") & (pl.col("rows") >= _UNIFORM_ROWS))
+    return dated.join(one, on=["game_date", "source", "book"], how="semi").select(_BOOK)
+
+
+def _named(books: pl.DataFrame, uniform: pl.DataFrame) -> pl.DataFrame:
     """Per row the line of the highest rung that is a book's own."""
     rungs = pl.DataFrame(
         {
@@ -76,8 +90,10 @@ def _named(books: pl.DataFrame) -> pl.DataFrame:
         schema_overrides={"rank": pl.Int64},
     )
     ranked = books.join(rungs, on=["source", "book"])
-    return ranked.filter(pl.col("rank") == pl.col("rank").min().over("row")).select(
-        "row", "source", "bookmaker", "rank", "line", "opening", "at"
+    best = ranked.filter(pl.col("rank") == pl.col("rank").min().over("row"))
+    flagged = uniform.with_columns(pl.lit(True).alias("is_uniform"))
+    return best.join(flagged, on=_BOOK, how="left").select(
+        "row", "source", "bookmaker", "rank", "line", "opening", "at", "is_uniform"
     )
 
 
@@ -105,6 +121,7 @@ def _median(books: pl.DataFrame) -> pl.DataFrame:
         "line",
         "opening",
         "at",
+        pl.lit(False).alias("is_uniform"),
     )
 
 

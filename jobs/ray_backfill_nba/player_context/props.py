@@ -5,72 +5,85 @@ from __future__ import annotations
 import polars as pl
 
 from ray_backfill_nba.player_context.cascade import BETTINGPROS, ODDS_API
-from ray_backfill_nba.player_context.lines import book_name, no_negative_zero, timed
+from ray_backfill_nba.player_context.lines import paired, timed
 
-__all__ = ["bettingpros", "odds_api", "plays_in"]
+__all__ = ["SIDES", "bettingpros", "is_offered", "is_usable", "is_used", "odds_api", "plays_in"]
+
+SIDES = ("over", "under")
+_BY = ["row", "source", "book"]
+_SHAPE = [*_BY, "line", "at", "gap", "hint"]
+_MOST_POINTS = 60
 
 
-def odds_api(people: pl.DataFrame, props: pl.DataFrame, *, strict: bool) -> pl.DataFrame:
+def is_usable(line: str = "points_line") -> pl.Expr:
+    """Whether a points line can be one: above 0, and 60 at most."""
+    value = pl.col(line)
+    return (value.is_finite() & (value > 0) & (value <= _MOST_POINTS)).fill_null(False)
+
+
+def is_offered() -> pl.Expr:
+    """Whether a row of BettingPros is a points line that is on offer."""
+    return (pl.col("market_type") == "points").fill_null(False) & pl.col("is_active").fill_null(
+        True
+    )
+
+
+def odds_api(props: pl.DataFrame, *, strict: bool) -> pl.DataFrame:
     """Usable lines of The Odds API: `row`, `source`, `book`, `line`, `at`, `gap`, `hint`.
 
-    `people`: `row`, `game_date`, `player_lookup`, `team_abbr`, `tipoff_at`. A line is a player's
-    if his team is one of the two of the line.
+    `props`: normalised rows with the `row`, `team_abbr` and `tipoff_at` of the player. A line is
+    a player's if his team is one of the two of the line.
     """
-    found = _usable(props).join(people, on=["game_date", "player_lookup"])
-    found = found.filter(plays_in())
-    tipoff = pl.coalesce("tipoff_at", "game_start_time")
-    gap = pl.col("over_price").fill_nan(None) - pl.col("under_price").fill_nan(None)
-    return timed(found, "snapshot_timestamp", tipoff, strict=strict).select(
+    quoted = timed(
+        props.filter(is_used() & plays_in()), "snapshot_timestamp", strict=strict
+    ).select(
         "row",
         pl.lit(ODDS_API).alias("source"),
-        book_name("bookmaker").alias("book"),
-        no_negative_zero(pl.col("points_line")).alias("line"),
+        pl.col("bookmaker").alias("book"),
+        pl.col("points_line").alias("line"),
         "at",
-        gap.abs().alias("gap"),
-        pl.lit(None, dtype=pl.Float64).alias("hint"),
+        "snapshot_timestamp",
+        pl.col("over_price").fill_nan(None).alias("first"),
+        pl.col("under_price").fill_nan(None).alias("second"),
     )
+    hint = pl.lit(None, dtype=pl.Float64).alias("hint")
+    return _two_sided(paired(quoted, _BY, "snapshot_timestamp").with_columns(hint))
 
 
-def bettingpros(people: pl.DataFrame, props: pl.DataFrame, *, strict: bool) -> pl.DataFrame:
+def bettingpros(props: pl.DataFrame, *, strict: bool) -> pl.DataFrame:
     """Usable lines of BettingPros, its over and under rows paired; the same columns.
 
-    Rows of one update are a pair, also where the update's time cannot be trusted (`at` NULL).
-    A side that is quoted at several prices counts with the highest, and with the lowest opening
-    line. `hint` is the over side's opening line, else the under side's.
+    `hint` is the over side's usable opening line, of several the lowest, else the under side's.
     """
-    active = props.filter(
-        (pl.col("market_type") == "points")
-        & pl.col("is_active").fill_null(True)
-        & pl.col("bet_side").is_in(["over", "under"])
-    )
-    found = _usable(active).join(people, on=["game_date", "player_lookup"])
-    kept = timed(found, "bookmaker_last_update", pl.col("tipoff_at"), strict=strict)
+    found = props.filter(is_used() & is_offered() & pl.col("bet_side").is_in(SIDES))
     american = pl.col("odds_american")
     price = (
         pl.when(american > 0).then(1 + american / 100).when(american < 0).then(1 - 100 / american)
     )
     over = pl.col("bet_side") == "over"
-    opening = no_negative_zero(pl.col("opening_line").fill_nan(None))
-    quoted = kept.select(
+    opening = pl.when(is_usable("opening_line")).then("opening_line")
+    quoted = timed(found, "bookmaker_last_update", strict=strict).select(
         "row",
         pl.lit(BETTINGPROS).alias("source"),
-        book_name("bookmaker").alias("book"),
-        no_negative_zero(pl.col("points_line")).alias("line"),
+        pl.col("bookmaker").alias("book"),
+        pl.col("points_line").alias("line"),
         "at",
         "bookmaker_last_update",
-        pl.when(over).then(price).alias("over"),
-        pl.when(~over).then(price).alias("under"),
+        pl.when(over).then(price).alias("first"),
+        pl.when(~over).then(price).alias("second"),
         pl.when(over).then(opening).alias("over_opening"),
         pl.when(~over).then(opening).alias("under_opening"),
     )
-    return (
-        quoted.group_by("row", "source", "book", "line", "at", "bookmaker_last_update")
-        .agg(
-            (pl.col("over").max() - pl.col("under").max()).abs().alias("gap"),
-            pl.coalesce(pl.col("over_opening").min(), pl.col("under_opening").min()).alias("hint"),
-        )
-        .select("row", "source", "book", "line", "at", "gap", "hint")
-    )
+    hint = pl.coalesce(pl.col("over_opening").min(), pl.col("under_opening").min()).alias("hint")
+    return _two_sided(paired(quoted, _BY, "bookmaker_last_update", hint))
+
+
+def _two_sided(candidates: pl.DataFrame) -> pl.DataFrame:
+    """Without lines that lack a price, where the book has a timed one with both."""
+    both = pl.col("gap").is_not_null()
+    two = candidates.filter(both & pl.col("at").is_not_null()).select(_BY).unique()
+    one = candidates.filter(~both).join(two, on=_BY, how="anti")
+    return pl.concat([candidates.filter(both), one]).select(_SHAPE)
 
 
 def plays_in() -> pl.Expr:
@@ -80,5 +93,6 @@ def plays_in() -> pl.Expr:
     return home.is_not_null() & away.is_not_null() & is_one
 
 
-def _usable(props: pl.DataFrame) -> pl.DataFrame:
-    return props.filter(pl.col("points_line").is_finite() & pl.col("bookmaker").is_not_null())
+def is_used() -> pl.Expr:
+    """Whether a row is a usable line of somebody at a book."""
+    return is_usable() & pl.col("bookmaker").is_not_null() & pl.col("row").is_not_null()

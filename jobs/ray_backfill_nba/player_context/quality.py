@@ -10,11 +10,16 @@ ISSUES = (
     "no_history",
     "thin_history",
     "history_gap",
+    "history_incomplete",
+    "no_minutes",
     "no_tipoff",
+    "tipoff_disputed",
+    "overdue_game",
     "no_game_spread",
     "no_game_total",
     "no_points_line",
     "unstamped_line",
+    "uniform_points_line",
     "no_injury_report",
     "implausible_spread",
     "implausible_total",
@@ -25,11 +30,12 @@ ISSUES = (
 def columns(rows: pl.DataFrame) -> pl.DataFrame:
     """The columns of the group, one row per row of `rows`.
 
-    `rows`: the columns of the other groups, and `history_gap`, `report_at`.
+    `rows`: the columns of the other groups, and `history_gap`, `newest_complete`, `l10_timed`,
+    `tipoff_disputed`, `is_overdue`, `is_uniform`, `report_at`.
     """
     games = pl.col("games_played_season")
     tier = (
-        pl.when(games >= 10)
+        pl.when((games >= 10) & (pl.col("l10_timed") >= 5) & pl.col("newest_complete"))
         .then(pl.lit("gold"))
         .when(games >= 5)
         .then(pl.lit("silver"))
@@ -78,13 +84,18 @@ def _flags() -> dict[str, pl.Expr]:
         "no_history": games == 0,
         "thin_history": games.is_between(1, 2),
         "history_gap": pl.col("history_gap"),
+        "history_incomplete": pl.col("missing_box_scores") > 0,
+        "no_minutes": (games > 0) & (pl.col("l10_timed") == 0),
         "no_tipoff": pl.col("tipoff_at").is_null(),
+        "tipoff_disputed": pl.col("tipoff_disputed"),
+        "overdue_game": pl.col("is_overdue"),
         "no_game_spread": spread.is_null(),
         "no_game_total": total.is_null(),
         "no_points_line": pl.col("current_points_line").is_null(),
         "unstamped_line": pl.any_horizontal(
             pl.col(line).is_not_null() & pl.col(at).is_null() for line, at in lines
         ),
+        "uniform_points_line": pl.col("is_uniform"),
         "no_injury_report": pl.col("report_at").is_null(),
         "implausible_spread": spread.abs() > 30,
         "implausible_total": (total < 150) | (total > 300),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from ray_backfill_nba.player_context.history import (
+from ray_backfill_nba.history import (
     SINCE,
     Track,
     earlier,
@@ -15,25 +15,9 @@ from ray_backfill_nba.player_context.history import (
     ratio,
     rows_since,
     sums_since,
-    track,
 )
 
-__all__ = ["columns", "gaps", "with_neighbours"]
-
-GAP_DAYS = 14
-
-
-def gaps(slate: pl.DataFrame, sides: pl.DataFrame, box: pl.DataFrame) -> pl.Series:
-    """Whether a final game of the team in the 14 days before lacks box scores (Boolean).
-
-    `slate`: `game_date`, `team_abbr`; `sides`: every side of the season with its `status`;
-    `box`: gamebook rows, played or not.
-    """
-    bare = sides.filter(pl.col("status") == 3).join(
-        box.select("game_date", "team_abbr").unique(), on=["game_date", "team_abbr"], how="anti"
-    )
-    found = past(track(bare.select("game_date", "team_abbr"), "team_abbr"), slate)
-    return rows_since(found, GAP_DAYS) > 0
+__all__ = ["columns", "with_neighbours"]
 
 
 def with_neighbours(games: Track) -> Track:

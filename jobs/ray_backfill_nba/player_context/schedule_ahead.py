@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from ray_backfill_nba.player_context.history import Past, Track, nth, past, rows_before, track
-from ray_backfill_nba.player_context.identity import is_postseason
+from ray_backfill_nba.history import Past, Track, nth, past, rows_before, track
 from ray_backfill_nba.player_context.team import win_pct
+from ray_backfill_nba.schedule import is_postseason
 
 __all__ = ["columns"]
 
@@ -23,7 +23,7 @@ def columns(slate: pl.DataFrame, sides: pl.DataFrame, results: Track) -> pl.Data
 
     `sides`: every side of the season, played or not. Days and counts Int64, shares Float64.
     """
-    regular = sides.filter(pl.col("is_regular").fill_null(False))
+    regular = sides.filter("is_regular")
     fixtures = track(regular.select("game_date", "team_abbr", "opponent"), "team_abbr")
     team = slate.select("game_date", "team_abbr")
     other = slate.select("game_date", pl.col("opponent").alias("team_abbr"))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from ray_backfill_nba.player_context.history import (
+from ray_backfill_nba.history import (
     Track,
     known,
     mean_newest,
@@ -23,24 +23,27 @@ _FIGURES = ("minutes", "points", "fga", "fta", "oreb", "tov")
 _RATINGS = ("pace", "off_rating", "def_rating", "ft_rate_allowed")
 
 
-def team_games(played: pl.DataFrame) -> pl.DataFrame:
+def team_games(played: pl.DataFrame, sides: pl.DataFrame) -> pl.DataFrame:
     """Sums of the players who played per `game_date`, `team_abbr`, all integers.
 
+    Of complete box scores in which all of them have all figures. `sides`: with `is_complete`.
     `length`: game minutes; `team_uses`: 100 · (FGA + 0.44 FTA + TOV); `possessions`: in
-    hundredths. `has_uses`, `is_complete`: whether every player has the figures for it.
+    hundredths.
     """
+    whole = sides.filter("is_complete").select("game_date", "team_abbr")
     over = pl.col("minutes") - 240_000
     return (
         played.group_by("game_date", "team_abbr")
         .agg(
             pl.col("opponent").first(),
             *(pl.col(name).sum() for name in _FIGURES),
-            known(_FIGURES).all().alias("is_complete"),
-            known(["minutes", "fga", "fta", "tov"]).all().alias("has_uses"),
+            known(_FIGURES).all().alias("is_known"),
         )
+        .filter("is_known")
+        .join(whole, on=["game_date", "team_abbr"], how="semi")
         .with_columns(
-            # Half an overtime rounds up; nothing is shorter than 240 minutes.
-            (240 + 25 * ((over + 12_500) // 25_000).clip(lower_bound=0)).alias("length"),
+            # Half an overtime rounds up.
+            (240 + 25 * ((over + 12_500) // 25_000)).alias("length"),
             (100 * pl.col("fga") + 44 * pl.col("fta") + 100 * pl.col("tov")).alias("team_uses"),
         )
         .with_columns((pl.col("team_uses") - 100 * pl.col("oreb")).alias("possessions"))
@@ -48,8 +51,8 @@ def team_games(played: pl.DataFrame) -> pl.DataFrame:
 
 
 def ratings_track(games: pl.DataFrame) -> Track:
-    """Complete games of both sides by team, with means over each and the nine before it."""
-    other = games.filter("is_complete").select(
+    """Games that both sides are known of, by team, with means over each and the nine before it."""
+    other = games.select(
         "game_date",
         pl.col("team_abbr").alias("opponent"),
         pl.col("possessions").alias("their_possessions"),
@@ -57,7 +60,7 @@ def ratings_track(games: pl.DataFrame) -> Track:
         pl.col("fga").alias("their_fga"),
         pl.col("fta").alias("their_fta"),
     )
-    both = games.filter("is_complete").join(other, on=["game_date", "opponent"])
+    both = games.join(other, on=["game_date", "opponent"])
     own, theirs = pl.col("possessions"), pl.col("their_possessions")
     rated = both.select(
         "game_date",
@@ -76,11 +79,10 @@ def ratings_track(games: pl.DataFrame) -> Track:
 
 
 def results_track(sides: pl.DataFrame) -> Track:
-    """Final games with both scores by team, with `won`."""
-    final = sides.filter((pl.col("status") == 3) & known(["home_score", "away_score"]))
-    home, away = pl.col("home_score"), pl.col("away_score")
-    won = pl.when("is_home").then(home > away).otherwise(away > home)
-    return track(final.select("game_date", "team_abbr", won.alias("won")), "team_abbr")
+    """Played games with a usable score by team, with `won`."""
+    final = sides.filter(pl.col("is_played") & known(["own_score", "their_score"]))
+    won = (pl.col("own_score") > pl.col("their_score")).alias("won")
+    return track(final.select("game_date", "team_abbr", won), "team_abbr")
 
 
 def win_pct(results: Track, asking: pl.DataFrame) -> pl.Series:

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from ray_backfill_nba.player_context.history import SINCE, Track, earlier, track
+from ray_backfill_nba.history import SINCE, Track, earlier, track
+from ray_backfill_nba.names import normalised
 
 __all__ = ["EARTH_RADIUS_MILES", "columns", "locate"]
 
@@ -17,7 +18,8 @@ _DAYS = 14
 def locate(locations: pl.DataFrame) -> pl.DataFrame:
     """One row per team; a value on which rows of a team disagree is NULL, as is an unknown zone."""
     values = ["latitude", "longitude", "timezone"]
-    one = locations.group_by("team_abbr").agg(
+    rows = normalised(locations).drop_nulls("team_abbr")
+    one = rows.group_by("team_abbr").agg(
         pl.when(pl.col(name).n_unique() == 1).then(pl.col(name).first()) for name in values
     )
     known = [name for name in one["timezone"].drop_nulls().unique() if _is_zone(name)]

@@ -7,56 +7,41 @@ as they are, so that any correction of them is tried.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import polars as pl
 
 from ray_backfill.calendar import Window
 from ray_backfill.job import Context, Frames, View
-from ray_backfill_nba.player_context.aliases import known_aliases
-from ray_backfill_nba.player_context.clean import GAME, counting, keep_best, resolve_schedule
-from ray_backfill_nba.player_context.injuries import KEY as REPORT_KEY
-from ray_backfill_nba.player_context.injuries import normalised
-from ray_backfill_nba.player_context.league import (
-    League,
-    clean_box,
-    load,
-    people_on,
-    sides_of,
-    with_played,
-    with_side,
-)
+from ray_backfill_nba.clean import keep_best
+from ray_backfill_nba.league import League, load, people_on, rosters
+from ray_backfill_nba.names import normalised
+from ray_backfill_nba.player_context import feeds, injuries
+from ray_backfill_nba.player_context.game_lines import is_known
+from ray_backfill_nba.player_context.game_lines import is_usable as is_usable_outcome
 from ray_backfill_nba.player_context.player import birth_dates
+from ray_backfill_nba.player_context.props import SIDES, is_offered, is_usable
 from ray_backfill_nba.player_context.travel import locate
 
 __all__ = ["VIEWS"]
 
-_FIXTURE = (
-    "nba_game_id",
-    "season",
-    "tipoff_at",
-    "season_type",
-    "is_regular",
-    "is_playoffs",
-    "is_neutral",
-)
-_SCRAPE = ("processed_at",)
-_NEVER = datetime.min.replace(tzinfo=UTC)
+_SIDE = ["game_date", "team_abbr"]
 _STATISTICS = ("minutes", "points", "fgm", "fga", "fta", "oreb", "tov")
 
 
 def population(frames: Frames, context: Context) -> pl.DataFrame:
-    """Who gets a row and in which game, and the rows of the date that disagree.
-
-    Not whether a game is final: that shows in the roster, which a final game has not.
-    """
+    """Who gets a row, what the schedule says of the game, and the rows of D that disagree."""
     league, people = _people(frames, context)
-    games = league.sides.select("game_date", "team_abbr", "home_team", "away_team")
-    people = people.join(games, on=["game_date", "team_abbr"], how="left")
-    torn = pl.concat(
-        [_as_text(league.schedule.ties.filter(counting())), _as_text(league.gamebook.ties)]
+    games = league.sides.select(
+        *_SIDE,
+        "home_team",
+        "away_team",
+        "nba_game_id",
+        "season_type",
+        "kind",
+        "tipoff_at",
+        "is_overdue",
     )
-    return pl.concat([people, torn], how="diagonal")
+    torn = pl.concat([_as_text(league.now.schedule_ties), _as_text(league.now.gamebook.ties)])
+    return pl.concat([people.join(games, on=_SIDE, how="left"), torn], how="diagonal")
 
 
 def _as_text(ties: pl.DataFrame) -> pl.DataFrame:
@@ -65,97 +50,89 @@ def _as_text(ties: pl.DataFrame) -> pl.DataFrame:
 
 
 def box(frames: Frames, context: Context) -> pl.DataFrame:
-    """Figures of every game played; of who did not play, that his team has box scores."""
-    rows = with_played(clean_box(frames["gamebook"]).rows)
-    return rows.select(
-        "game_date",
-        "team_abbr",
-        "played",
-        *(pl.when("played").then(name).alias(name) for name in ("player_lookup", *_STATISTICS)),
-    )
+    """Figures of every game played."""
+    rows = load(frames, context).played()
+    return rows.select(*_SIDE, "opponent", "player_lookup", *_STATISTICS)
 
 
 def results(frames: Frames, context: Context) -> pl.DataFrame:
-    """Final games and their scores, also those without box scores."""
-    final = resolve_schedule(frames["schedule"]).rows.filter(counting() & (pl.col("status") == 3))
-    return final.select("game_date", "home_team", "away_team", "home_score", "away_score")
+    """Every game's scores and whether its box scores are complete, and the stray dates."""
+    league = load(frames, context)
+    scores = [pl.when("is_played").then(name).alias(name) for name in ("own_score", "their_score")]
+    sides = league.sides.select(*_SIDE, *scores, "is_complete")
+    return pl.concat([sides, league.strays.select(_SIDE)], how="diagonal")
 
 
 def fixtures(frames: Frames, context: Context) -> pl.DataFrame:
-    """Every team's games, played or not, without status and score."""
-    games = resolve_schedule(frames["schedule"]).rows.filter(counting())
-    return sides_of(games).select(*GAME, "team_abbr", "is_home", *_FIXTURE)
+    """Every team's games, played or not, without state and score."""
+    sides = load(frames, context).sides
+    return sides.select(*_SIDE, "opponent", "is_home", "is_regular", "is_neutral")
 
 
 def season_before(frames: Frames, context: Context) -> pl.DataFrame:
     """Who scored how much against whom in the season before."""
-    games = sides_of(resolve_schedule(frames["schedule_before"]).rows.filter(counting()))
-    rows = with_side(with_played(clean_box(frames["gamebook_before"]).rows), games)
+    league = load(frames, context)
+    rows = league.now.box.clear() if league.before is None else league.before.box
     return rows.filter("played").select("game_date", "player_lookup", "opponent", "points")
 
 
 def game_lines(frames: Frames, context: Context) -> pl.DataFrame:
-    """Every outcome of the two markets."""
-    return frames["game_lines"].filter(pl.col("market_key").is_in(["spreads", "totals"]))
+    """Every usable outcome of the two markets, and when the feed says that the games begin."""
+    lines = feeds.clean_lines(frames["game_lines"])
+    used = lines.filter(is_known() & is_usable_outcome()).drop("commence_time", "outcome_name")
+    return pl.concat([used, feeds.starts_of(lines, "commence_time")], how="diagonal")
 
 
 def points_props(frames: Frames, context: Context) -> pl.DataFrame:
-    """Every points line of The Odds API."""
-    return frames["points_props"]
+    """Every usable points line of The Odds API, and when it says that the games begin."""
+    props = normalised(frames["points_props"])
+    used = props.filter(is_usable() & pl.col("bookmaker").is_not_null()).drop("game_start_time")
+    starts = feeds.starts_of(props, "game_start_time")
+    return pl.concat([_with_entries(used, frames["aliases"]), starts], how="diagonal")
 
 
 def bettingpros(frames: Frames, context: Context) -> pl.DataFrame:
-    """Every active points line of BettingPros."""
-    active = (pl.col("market_type") == "points") & pl.col("is_active").fill_null(True)
-    return frames["bettingpros"].filter(active).drop("market_type", "is_active")
+    """Every usable points line of BettingPros that is on offer."""
+    rows = normalised(frames["bettingpros"])
+    known = pl.col("bet_side").is_in(SIDES) & pl.col("bookmaker").is_not_null()
+    used = rows.filter(is_offered() & known & is_usable()).drop("market_type", "is_active")
+    return _with_entries(used, frames["aliases"])
+
+
+def _with_entries(rows: pl.DataFrame, aliases: pl.DataFrame) -> pl.DataFrame:
+    """The rows with what the aliases say of their lookups, as text, in the column `entries`."""
+    entry = ["player_lookup", "team_abbr", "season"]
+    said = (
+        normalised(aliases)
+        .select("alias_lookup", pl.struct(entry).struct.json_encode().alias("entry"))
+        .group_by("alias_lookup")
+        .agg(pl.col("entry").unique().sort().str.join().alias("entries"))
+    )
+    return rows.join(said, left_on="player_lookup", right_on="alias_lookup", how="left")
 
 
 def injury_reports(frames: Frames, context: Context) -> pl.DataFrame:
-    """Every row of every report, its latest scrape.
-
-    Rows that an alias may make one player's are ordered by their scrapes: the latest wins.
-    """
-    rows = normalised(frames["injuries"])
-    named = keep_best(rows.filter(pl.col("player_lookup").is_not_null()), REPORT_KEY, _SCRAPE)
-    meant = known_aliases(frames["aliases"]).rename({"player_lookup": "meant"})
-    named = named.join(
-        meant, left_on="player_lookup", right_on="alias_lookup", how="left"
-    ).with_columns(pl.coalesce("meant", "player_lookup").alias("meant"))
-    one = ["report_timestamp", "game_date", "team_abbr", "meant"]
-    order = pl.col("processed_at").fill_null(_NEVER).rank("dense").over(one)
-    nobody = rows.filter(pl.col("player_lookup").is_null())
-    return pl.concat([named.with_columns(order.alias("scrape")), nobody], how="diagonal").drop(
-        "processed_at", "meant"
-    )
+    """Every report on a player, the latest scrape of each, with its team."""
+    league, people = _people(frames, context)
+    wanted = frames["injuries"].filter(_wanted(context))
+    rows = injuries.read(wanted, people, league.aliases, league.season.name)
+    rows = rows.filter(injuries.is_report())
+    found = injuries.with_teams(rows, people, rosters(league))
+    return keep_best(found, injuries.KEY, ["processed_at"]).drop("processed_at")
 
 
 def ages(frames: Frames, context: Context) -> pl.DataFrame:
     """Birth dates of the population, so that a registry row touches its player's dates."""
     league, people = _people(frames, context)
-    born = birth_dates(people, frames["registry"], known_aliases(frames["aliases"]), league.season)
+    born = birth_dates(people, frames["registry"], league.aliases, league.season.name)
     return people.select("game_date", "player_lookup", born.alias("birth_date"))
 
 
 def aliases(frames: Frames, context: Context) -> pl.DataFrame:
-    """Spellings that mean somebody of the date: of its population, or of its injury reports."""
-    known = known_aliases(frames["aliases"])
-    if known.is_empty():
-        return known.with_columns(pl.lit(None, dtype=pl.Date).alias("game_date"))
-    _, people = _people(frames, context)
-    who = people.select("game_date", "player_lookup")
-    listed = frames["injuries"].select("game_date", alias_lookup="player_lookup").unique()
-    pairs = pl.concat(
-        [
-            who.join(known, on="player_lookup").select(
-                "game_date", "alias_lookup", "player_lookup"
-            ),
-            listed.join(known, on="alias_lookup").select(
-                "game_date", "alias_lookup", "player_lookup"
-            ),
-        ]
-    ).unique()
-    somebody = who.rename({"player_lookup": "alias_lookup"})
-    return pairs.join(somebody, on=["game_date", "alias_lookup"], how="anti")
+    """Aliases of somebody of the date that do not hold, because they are two people."""
+    league, people = _people(frames, context)
+    refuted = league.aliases.refuted
+    return people.select("game_date", "player_lookup").join(refuted, on="player_lookup")
 
 
 def locations(frames: Frames, context: Context) -> pl.DataFrame:
@@ -165,34 +142,33 @@ def locations(frames: Frames, context: Context) -> pl.DataFrame:
 
 def _people(frames: Frames, context: Context) -> tuple[League, pl.DataFrame]:
     """The season, and the population of the dates that are wanted."""
-    league, sides = load(frames, context), pl.col("game_date")
-    wanted = context.wanted
-    inside = sides.is_between(wanted.start, wanted.end, closed="left") if wanted else True
-    return league, people_on(league, league.sides.filter(inside))
+    league = load(frames, context)
+    return league, people_on(league, league.sides.filter(_wanted(context)))
 
 
-_BOOKS = ("schedule", "gamebook", "schedule_before", "gamebook_before")
+def _wanted(context: Context) -> pl.Expr:
+    span = context.wanted
+    if span is None:
+        return pl.lit(True)
+    return pl.col("game_date").is_between(span.start, span.end, closed="left")
+
+
+_BOOKS = ("schedule", "gamebook", "schedule_before", "gamebook_before", "aliases")
 _DAY = Window.around()
 _BEFORE = Window.season_to_date(upto_day=False)
 
 VIEWS = (
-    # Not local: the roster of D looks back, and a game's id may stand on another date too.
+    # Not local, most of them: what a game is depends on the whole season's schedule and boxes.
     View("population", _BOOKS, _DAY, population, local=False),
-    View("box", ("gamebook",), _BEFORE, box),
-    View("results", ("schedule",), _BEFORE, results, local=False),
-    View(
-        "season_before",
-        ("schedule_before", "gamebook_before"),
-        Window.season_before(),
-        season_before,
-        local=False,
-    ),
-    View("fixtures", ("schedule",), Window.season_to_date(ahead=14), fixtures, local=False),
+    View("box", _BOOKS, _BEFORE, box, local=False),
+    View("results", _BOOKS, _BEFORE, results, local=False),
+    View("season_before", _BOOKS, Window.season_before(), season_before, local=False),
+    View("fixtures", _BOOKS, Window.season_to_date(ahead=14), fixtures, local=False),
     View("game_lines", ("game_lines",), _DAY, game_lines),
-    View("points_props", ("points_props",), _DAY, points_props),
-    View("bettingpros", ("bettingpros",), _DAY, bettingpros),
-    View("injuries", ("injuries", "aliases"), _DAY, injury_reports, local=False),
-    View("ages", (*_BOOKS, "registry", "aliases"), _DAY, ages, local=False),
-    View("aliases", (*_BOOKS, "injuries", "aliases"), _DAY, aliases, local=False),
+    View("points_props", ("points_props", "aliases"), _DAY, points_props),
+    View("bettingpros", ("bettingpros", "aliases"), _DAY, bettingpros),
+    View("injuries", (*_BOOKS, "injuries"), _DAY, injury_reports, local=False),
+    View("ages", (*_BOOKS, "registry"), _DAY, ages, local=False),
+    View("aliases", _BOOKS, _DAY, aliases, local=False),
     View("locations", ("locations",), Window.always(), locations),
 )

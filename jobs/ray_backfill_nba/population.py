@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-__all__ = ["ROSTER_DAYS", "people_of"]
+__all__ = ["ROSTER_DAYS", "latest_rows", "missing_boxes", "people_of"]
 
 ROSTER_DAYS = 30
 
@@ -16,15 +16,15 @@ def people_of(sides: pl.DataFrame, box: pl.DataFrame, earlier: pl.DataFrame) -> 
     `earlier`: such rows of the 30 days before every date that may need a roster.
     Gives `game_date`, `player_lookup`, `player_name`, `team_abbr`, `population`.
 
-    It is decided per game: one with gamebook rows gives those; one without, that is not final,
-    gives the players whose latest row within the 30 days before is for one of its teams; a final
-    game without box scores gives nobody.
+    It is decided per game: one with gamebook rows gives those; an open one without any gives the
+    players whose latest row within the 30 days before is for one of its teams; a played game
+    without box scores gives nobody.
     """
     key = ["game_date", "team_abbr"]
     columns = ["game_date", "player_lookup", "player_name", "team_abbr"]
     booked = box.join(sides.select(key), on=key, how="semi").select(columns)
     has_box = booked.select(key).unique()
-    open_sides = _without_box(sides, has_box).filter(pl.col("status") != 3)
+    open_sides = _without_box(sides, has_box).filter(~pl.col("is_played"))
     people = booked.with_columns(pl.lit("gamebook").alias("population"))
     if not open_sides.is_empty():
         roster = _roster(open_sides.select(key), earlier.select(columns))
@@ -35,10 +35,15 @@ def people_of(sides: pl.DataFrame, box: pl.DataFrame, earlier: pl.DataFrame) -> 
     ).sort("game_date", "player_lookup")
 
 
-def missing_games(sides: pl.DataFrame, box: pl.DataFrame) -> pl.DataFrame:
-    """Home sides of the final games without a gamebook row."""
-    has_box = box.select("game_date", "team_abbr").unique()
-    return _without_box(sides, has_box).filter(pl.col("is_home") & (pl.col("status") == 3))
+def missing_boxes(sides: pl.DataFrame, box: pl.DataFrame) -> pl.DataFrame:
+    """Sides of played games without a gamebook row, with `is_whole`: the opponent has none too."""
+    key = ["game_date", "team_abbr"]
+    has_box = box.select(key).unique()
+    bare = sides.filter("is_played").join(has_box, on=key, how="anti")
+    both = _without_box(sides, has_box).select(*key, pl.lit(True).alias("is_whole"))
+    return bare.join(both, on=key, how="left", maintain_order="left").with_columns(
+        pl.col("is_whole").fill_null(False)
+    )
 
 
 def _without_box(sides: pl.DataFrame, has_box: pl.DataFrame) -> pl.DataFrame:
@@ -54,17 +59,22 @@ def _without_box(sides: pl.DataFrame, has_box: pl.DataFrame) -> pl.DataFrame:
 
 def _roster(sides: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
     """Players whose latest row in [D - 30, D) is for a team of `sides` on D."""
-    back = pl.col("day").dt.offset_by(f"-{ROSTER_DAYS}d")
     days = sides.select(pl.col("game_date").alias("day")).unique()
+    latest = latest_rows(days, earlier)
+    return latest.select(
+        pl.col("day").alias("game_date"), "player_lookup", "player_name", "team_abbr"
+    ).join(sides, on=["game_date", "team_abbr"], how="semi")
+
+
+def latest_rows(days: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
+    """Each player's latest row of `earlier` in [D - 30, D), for each D of `days` (`day`)."""
+    back = pl.col("day").dt.offset_by(f"-{ROSTER_DAYS}d")
     # Both sides of the cross join are cut to dates that can meet: it stays small in a season
     # whose second half has not been played.
     days = days.filter(back <= earlier.select(pl.col("game_date").max()).to_series())
     earlier = earlier.filter(pl.col("game_date") >= days.select(back.min()).to_series())
-    latest = (
+    return (
         days.join(earlier, how="cross")
         .filter((pl.col("game_date") < pl.col("day")) & (pl.col("game_date") >= back))
         .filter(pl.col("game_date") == pl.col("game_date").max().over("day", "player_lookup"))
     )
-    return latest.select(
-        pl.col("day").alias("game_date"), "player_lookup", "player_name", "team_abbr"
-    ).join(sides, on=["game_date", "team_abbr"], how="semi")

@@ -11,11 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-__all__ = ["Resolved", "counting", "keep_best", "resolve", "resolve_schedule"]
-
-GAME = ("game_date", "home_team", "away_team")
-
-_NOT_COUNTING = ("preseason", "allstar", "allstargame", "risingstars")
+__all__ = ["Resolved", "keep_best", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,37 +60,3 @@ def resolve(
         pl.when(pl.col(name).n_unique() == 1).then(pl.col(name).first()) for name in values
     )
     return Resolved(pl.concat([clean, settled.select(kept.columns)]), ties)
-
-
-def resolve_schedule(frame: pl.DataFrame) -> Resolved:
-    """Games out of scrapes: keys `game_date`, `home_team`, `away_team`.
-
-    A `game_id` on two dates belongs to the higher status, then to the later date, then to the
-    latest scrape; of several rows of a game the highest status wins, then the latest scrape.
-    """
-    games = frame.rename(
-        {
-            "game_id": "nba_game_id",
-            "game_date_est": "tipoff_at",
-            "game_status": "status",
-            "home_team_tricode": "home_team",
-            "away_team_tricode": "away_team",
-            "is_regular_season": "is_regular",
-            "neutral_site_flag": "is_neutral",
-            "home_team_score": "home_score",
-            "away_team_score": "away_score",
-        }
-    )
-    games = keep_best(games, ["nba_game_id"], ["status", "game_date", "processed_at"])
-    return resolve(games, GAME, ["status", "processed_at"])
-
-
-def kind_of_game() -> pl.Expr:
-    """`season_type` in lower case, letters only; '' where unknown."""
-    return pl.col("season_type").fill_null("").str.to_lowercase().str.replace_all("[^a-z]", "")
-
-
-def counting() -> pl.Expr:
-    """Whether a game counts: neither preseason nor an All-Star event."""
-    prefix = pl.col("nba_game_id").fill_null("").str.slice(0, 3)
-    return ~kind_of_game().is_in(_NOT_COUNTING) & ~prefix.is_in(["001", "003"])
