@@ -28,6 +28,8 @@ class Settings:
     workers: int
     batch: int = 28
     backoff_seconds: float = 2.0
+    into: str = ""
+    """The table that is written, where it is not the job's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Task:
     lost: int = 0
     memory_bytes: int = 0
     """What its worker needs at most, by the plan's estimate."""
+    into: str = ""
 
     @property
     def name(self) -> str:
@@ -115,6 +118,7 @@ def _task(span: Span, plan: Plan, settings: Settings, warehouse: str, now: datet
         batch=settings.batch,
         data_bytes=span.data_bytes,
         memory_bytes=span.memory_bytes,
+        into=settings.into,
     )
 
 

@@ -43,7 +43,7 @@ def run_span(task: Task, emit: Emit) -> Iterator[Handover]:
 
 def _handovers(task: Task, emit: Emit) -> Iterator[Handover]:
     _forget_peak()
-    job = load_job(task.job)
+    job = load_job(task.job).into(task.into)
     warehouse = open_warehouse(task.warehouse)
     clock = _Clock(task, emit)
     if task.restamp:
