@@ -218,5 +218,11 @@ class Job:
 
         return replace(self.output, columns=self.output.columns + STAMP)
 
+    def into(self, table: str) -> Job:
+        """The same job with its output under another name; as it is where none is given."""
+        from dataclasses import replace
+
+        return replace(self, output=replace(self.output, name=table)) if table else self
+
     def input(self, name: str) -> Input:
         return next(i for i in self.inputs if i.name == name)

@@ -3,6 +3,7 @@
 It runs in an environment of its own, without the project. What is mended, and why, is in
 `emulator_fixes`, a module for each part of the server:
 
+* `copies`  copy jobs keep the target's schema, and do not know a table as it was
 * `engine`  it waits for a download, dead-locks between REST and gRPC, copies tables at writes
 * `loads`   load jobs ignore the caller's job id, and columns by their name
 * `streams` the storage APIs drop unknown columns and offsets, and commit streams one by one
@@ -26,9 +27,9 @@ def main() -> None:
         raise SystemExit(f"this mends bqemulator {PINNED}, and not {version('bqemulator')}")
     from bqemulator import server
     from bqemulator.cli import main as cli
-    from emulator_fixes import engine, loads, streams, tables, web
+    from emulator_fixes import copies, engine, loads, streams, tables, web
 
-    for part in (engine, loads, streams, tables, web):
+    for part in (copies, engine, loads, streams, tables, web):
         part.mend()
     real = server.EmulatorServer._run_forever_async
 

@@ -14,6 +14,7 @@ import pytest
 
 from ray_backfill.contract import STAMP
 from ray_backfill.engine.driver import Driver, Switch
+from ray_backfill.engine.rebuild import rebuild_facts
 from ray_backfill.engine.report import Report
 from ray_backfill.engine.runs import RunOptions, execute
 from ray_backfill.engine.survey import survey
@@ -34,10 +35,12 @@ def planned(
     job: str = ROLLING,
     workers: int = 2,
     allow: Allow | None = None,
+    rebuild: bool = False,
 ) -> Plan:
     """The plan of a job, options given as on the command line."""
     loaded = load_job(job)
-    facts = survey(house, loaded, lambda base: parse_options(loaded, options, base))
+    gather = rebuild_facts if rebuild else survey
+    facts = gather(house, loaded, lambda base: parse_options(loaded, options, base))
     return make_plan(job, facts, selection or Selection(), workers, allow=allow or Allow())
 
 
@@ -52,7 +55,7 @@ def ran(
     return execute(
         house,
         load_job(how.job),
-        lambda: planned(house, options, selection, how.job, how.workers, allow),
+        lambda: planned(house, options, selection, how.job, how.workers, allow, how.rebuild),
         how,
         Switch(),
         _unwatched,

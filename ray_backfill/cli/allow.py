@@ -6,11 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ray_backfill.errors import UsageError
+
 if TYPE_CHECKING:
     from ray_backfill.job import Job
-    from ray_backfill.plan import Allow
+    from ray_backfill.plan import Allow, Selection
 
-__all__ = ["AllowOlderCodeOption", "AllowRemovalsOption", "AllowShrinkOption", "allow_of"]
+__all__ = [
+    "AllowOlderCodeOption",
+    "AllowRemovalsOption",
+    "AllowShrinkOption",
+    "RebuildOption",
+    "allow_of",
+    "refuse_part",
+]
 
 AllowRemovalsOption = Annotated[
     int | None,
@@ -36,6 +45,24 @@ AllowOlderCodeOption = Annotated[
         help="Let this code take the place of newer code that replaced it before.",
     ),
 ]
+RebuildOption = Annotated[
+    bool,
+    typer.Option(
+        "--rebuild",
+        help="Compute the whole table anew, beside the old one: the new one takes its place, in "
+        "one step, once every date of it is there. What schema it had before does not matter.",
+    ),
+]
+
+
+def refuse_part(selection: Selection) -> None:
+    """Raise `UsageError` for a part of a table that is to be rebuilt: it is whole or it is not."""
+    if selection.seasons or selection.start or selection.end or selection.dates:
+        raise UsageError(
+            "--rebuild computes the whole table: it takes no --season, --start-date, --end-date "
+            "or --dates.",
+            hint="An interrupted rebuild goes on where it was with the same command.",
+        )
 
 
 def allow_of(job: Job, removals: int | None, shrink: bool, older_code: bool) -> Allow:

@@ -14,7 +14,9 @@ from ray_backfill.cli.allow import (
     AllowOlderCodeOption,
     AllowRemovalsOption,
     AllowShrinkOption,
+    RebuildOption,
     allow_of,
+    refuse_part,
 )
 from ray_backfill.cli.options import JsonOption, WarehouseOption
 from ray_backfill.cli.planned import listed, plan_json, print_cost, print_dates, print_plan
@@ -82,6 +84,7 @@ def plan(
     allow_removals: AllowRemovalsOption = None,
     allow_shrink: AllowShrinkOption = False,
     allow_older_code: AllowOlderCodeOption = False,
+    rebuild: RebuildOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show which dates need work and why; changes nothing."""
@@ -97,8 +100,10 @@ def plan(
     count = workers_of(workers, here=not cluster)
     memory = memory_of(worker_memory, count, here=not cluster)
     allow = allow_of(loaded, allow_removals, allow_shrink, allow_older_code)
-    refuse_misfit(house, loaded)
-    facts = facts_of(house, loaded, option, selection)
+    if rebuild:
+        refuse_part(selection)
+    refuse_misfit(house, loaded, rebuild=rebuild)
+    facts = facts_of(house, loaded, option, selection, rebuild=rebuild)
     found = make_plan(job, facts, selection, count, memory, allow)
     price = getattr(house, "cost", None)
     warnings = expiry_warnings(house, loaded, found)

@@ -16,7 +16,9 @@ from ray_backfill.cli.allow import (
     AllowOlderCodeOption,
     AllowRemovalsOption,
     AllowShrinkOption,
+    RebuildOption,
     allow_of,
+    refuse_part,
 )
 from ray_backfill.cli.display import LogFormat, LogFormatOption
 from ray_backfill.cli.options import NOTIFY, JsonOption, WarehouseOption
@@ -93,6 +95,7 @@ def run(
     allow_removals: AllowRemovalsOption = None,
     allow_shrink: AllowShrinkOption = False,
     allow_older_code: AllowOlderCodeOption = False,
+    rebuild: RebuildOption = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Blocked dates make the exit code 1.")
     ] = False,
@@ -146,13 +149,15 @@ def run(
                 "--no-parallel works in this process: it takes no --workers or --address."
             )
         selection = selection_of(season, start_date, end_date, dates, select)
+        if rebuild:
+            refuse_part(selection)
         loaded, house = load_job(job), open_warehouse(warehouse)
         count = 1 if no_parallel else workers_of(workers, here=not address)
         memory = memory_of(worker_memory, count, here=not address)
         allow = allow_of(loaded, allow_removals, allow_shrink, allow_older_code)
 
         def planned() -> Plan:
-            facts = facts_of(house, loaded, option, selection)
+            facts = facts_of(house, loaded, option, selection, rebuild=rebuild)
             found = make_plan(job, facts, selection, count, memory, allow)
             _refuse_too_many(found, max_dates)
             _refuse_too_large(found)
@@ -169,6 +174,7 @@ def run(
             verify=verify,
             worker_wait=worker_wait,
             lease_wait=lease_wait,
+            rebuild=rebuild,
         )
         report = carry_out(house, loaded, planned, options, quiet=quiet, log=log, ending=ending)
         if as_json:

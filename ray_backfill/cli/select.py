@@ -101,16 +101,23 @@ def _split(texts: Sequence[str] | None) -> list[str]:
 
 
 def facts_of(
-    warehouse: Warehouse, job: Job, options: Sequence[str] | None, selection: Selection
+    warehouse: Warehouse,
+    job: Job,
+    options: Sequence[str] | None,
+    selection: Selection,
+    *,
+    rebuild: bool = False,
 ) -> Facts:
     """What a plan of the selection is made of, under the remembered options and those given."""
+    from ray_backfill.engine.rebuild import rebuild_facts
     from ray_backfill.engine.survey import survey
     from ray_backfill.options import parse_options
     from ray_backfill.registry import check_beside_others
 
     warn_of(check_beside_others(job))
     _check_dates(warehouse, selection)
-    return survey(
+    gather = rebuild_facts if rebuild else survey
+    return gather(
         warehouse, job, lambda base: parse_options(job, options or (), base), selection.touches
     )
 

@@ -47,18 +47,16 @@ class Ledger:
 
     def __init__(self, warehouse: Warehouse, table: str) -> None:
         self._warehouse = warehouse
-        self._key = f"ledger/{table}.json.z"
+        self.key = f"ledger/{table}.json.z"
 
     @cached_property
     def content(self) -> LedgerContent:
         """What is there; whatever is wrong with a part of it counts as absent."""
-        found = self._warehouse.get_object(self._key)
+        found = self._warehouse.get_object(self.key)
         data = stored.parsed(stored.inflated(found))
         if data.get("format") != _FORMAT:
             if found:
-                _log.warning(
-                    "%s cannot be read, and counts as absent: guards know less.", self._key
-                )
+                _log.warning("%s cannot be read, and counts as absent: guards know less.", self.key)
             return LedgerContent()
         return LedgerContent(
             {
@@ -95,7 +93,7 @@ class Ledger:
             },
         }
         text = json.dumps(data, separators=(",", ":"))
-        self._warehouse.put_object(self._key, zlib.compress(text.encode(), 6))
+        self._warehouse.put_object(self.key, zlib.compress(text.encode(), 6))
         self.__dict__["content"] = content
 
 

@@ -15,22 +15,23 @@ _NEEDED = frozenset(column.name for column in STAMP if not column.nullable)
 """The columns by which an output of ours is known."""
 
 
-def refuse_misfit(warehouse: Warehouse, job: Job) -> bool:
+def refuse_misfit(warehouse: Warehouse, job: Job, *, rebuild: bool = False) -> bool:
     """Whether the output is there.
 
     Raises `RefusedError` for a table of that name that is not ours, and for one that new columns
-    alone do not bring up to the job's contract.
+    alone do not bring up to the job's contract, unless it is to be rebuilt.
     """
     fit = warehouse.fit(job.table)
     if fit is None:
         return False
     if lacking := sorted(_NEEDED - fit.columns):
         raise _not_ours(job, fit, lacking)
-    if fit.differences:
+    if fit.differences and not rebuild:
         raise RefusedError(
             f"{job.output.name} is not what {job.name} writes: {'; '.join(fit.differences)}.",
-            hint="Only new nullable columns are added by themselves. Move the table away, or give "
-            "the job's output another name.",
+            hint="Only new nullable columns are added by themselves. `ray-backfill run "
+            f"{job.name} --rebuild` writes a new table, which takes the place of this one once it "
+            "is whole; `plan` with --rebuild shows what that computes.",
         )
     return True
 

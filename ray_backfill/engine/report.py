@@ -45,6 +45,8 @@ class Report:
     quarantined: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     blocked: dict[str, str] = field(default_factory=dict)
+    rebuild: str = ""
+    """Of a run that writes the table anew: whether it took the place of the old one."""
     kept: dict[str, str] = field(default_factory=dict)
     """Dates that would have lost rows which nobody said may be lost."""
     too_large: dict[str, str] = field(default_factory=dict)
@@ -135,6 +137,8 @@ class Report:
             )
             if self.blocked:
                 self.verdict += f"; {len(self.blocked)} blocked"
+        if self.rebuild:
+            self.verdict += f"; {self.rebuild}"
         if self.kept and self.exit_code != 130:
             self.exit_code = 3
             self.verdict += (

@@ -20,7 +20,7 @@ _HINT = (
 
 
 def job_of(task: Task) -> Job:
-    """The job of a task, as this process has imported it.
+    """The job of a task, as this process has imported it, with the table that the task writes.
 
     Raises `CodeDiffersError` where it cannot be imported here, or is not what the task is of.
     """
@@ -33,7 +33,7 @@ def job_of(task: Task) -> Job:
             hint=_HINT,
         ) from error
     same_code(job, task)
-    return job
+    return job.into(task.into)
 
 
 def same_code(job: Job, task: Task) -> str:

@@ -7,10 +7,11 @@ carry.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from typing import cast
+from typing import Any, cast
 
 import polars as pl
 
@@ -19,11 +20,12 @@ from ray_backfill.engine.cache import Cache
 from ray_backfill.engine.ledger import Ledger
 from ray_backfill.errors import ContractError, TableNotFoundError, WarehouseError
 from ray_backfill.job import Job
+from ray_backfill.options import from_json
 from ray_backfill.plan import Stamp
 from ray_backfill.warehouse import Warehouse
 from ray_backfill.warehouse.protocol import Partition
 
-__all__ = ["read_stamps"]
+__all__ = ["read_stamps", "remembered_options"]
 
 _MOST_ROWS = 200_000
 """Rows whose content is held at once."""
@@ -56,6 +58,14 @@ def read_stamps(warehouse: Warehouse, job: Job, ledger: Ledger) -> dict[date, St
     cache.put_stamps(kept, tokens)
     cache.save()
     return known
+
+
+def remembered_options(job: Job, stamps: Mapping[date, Stamp]) -> Any:
+    """The options that most dates carry: a run of one date with others does not change them."""
+    counts = Counter(s.job_options for s in stamps.values() if s.job_options)
+    if not counts:
+        return job.options()
+    return from_json(job, max(counts, key=lambda text: (counts[text], text)))
 
 
 def _listed(warehouse: Warehouse, job: Job) -> dict[date, Partition]:

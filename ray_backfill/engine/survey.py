@@ -6,7 +6,6 @@ The cache may be lost at any time: metadata saves a reading, it never decides.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -25,12 +24,12 @@ from ray_backfill.engine.journal import last_attempts
 from ray_backfill.engine.ledger import Ledger, held_of, past
 from ray_backfill.engine.reading import read_frame
 from ray_backfill.engine.report import past_memory_factor
-from ray_backfill.engine.stamps import read_stamps
+from ray_backfill.engine.stamps import read_stamps, remembered_options
 from ray_backfill.errors import RefusedError, TableNotFoundError, WarehouseError
 from ray_backfill.fingerprint import fingerprints, view_digests
 from ray_backfill.job import Calendar, Context, DateState, Frames, Input, Job, View
-from ray_backfill.options import from_json, to_json
-from ray_backfill.plan import Facts, Source, Stamp
+from ray_backfill.options import to_json
+from ray_backfill.plan import Facts, Source
 from ray_backfill.sizing import FACTOR, sizing_of
 from ray_backfill.warehouse import Warehouse
 from ray_backfill.warehouse.protocol import Partition
@@ -60,7 +59,8 @@ def survey(
     """
     ledger = Ledger(warehouse, job.output.name)
     stamps = read_stamps(warehouse, job, ledger)
-    chosen = options(_remembered(job, stamps)) if options else _remembered(job, stamps)
+    remembered = remembered_options(job, stamps)
+    chosen = options(remembered) if options else remembered
     version = loaded_code.code_of(job)
     held = _held(warehouse, job)
     tokens = {name: {p.day: p.token for p in parts} for name, parts in held.items()}
@@ -271,11 +271,3 @@ def _readable(
             hint="Try again; if it stays so, its files change while they are read.",
         )
     return pl.concat(parts), broken
-
-
-def _remembered(job: Job, stamps: Mapping[date, Stamp]) -> Any:
-    """The options that most dates carry: a run of one date with others does not change them."""
-    counts = Counter(s.job_options for s in stamps.values() if s.job_options)
-    if not counts:
-        return job.options()
-    return from_json(job, max(counts, key=lambda text: (counts[text], text)))

@@ -28,6 +28,8 @@ class Settings:
     workers: int
     batch: int = 28
     backoff_seconds: float = 2.0
+    into: str = ""
+    """The table that is written, where it is not the job's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Task:
     """What its worker needs at most, by the plan's estimate."""
     rules: str = ""
     """Version of what decides what is published."""
+    into: str = ""
 
     @property
     def name(self) -> str:
@@ -122,6 +125,7 @@ def _task(span: Span, plan: Plan, settings: Settings, warehouse: str, now: datet
         data_bytes=span.data_bytes,
         memory_bytes=span.memory_bytes,
         rules=plan.rules,
+        into=settings.into,
     )
 
 

@@ -13,7 +13,15 @@ from ray_backfill.calendar import DateRange
 from ray_backfill.plan.history import Change, Held, changes, described
 from ray_backfill.plan.model import Allow, Decision, Facts, Source
 
-__all__ = ["Changes", "kept_dates", "older_code", "shrinking_dates", "shrunk"]
+__all__ = [
+    "Changes",
+    "kept_dates",
+    "left_behind",
+    "older_code",
+    "shrinking_dates",
+    "shrunk",
+    "views_of",
+]
 
 _SHRINK_PERCENT = 80
 """Of its published rows a date has at least so many, or somebody says that fewer are meant."""
@@ -34,9 +42,7 @@ class Changes:
         `inputs`: only in these; None: in all dates of those that the calendar is made of. Gives
         None where it is not known what the date was computed from.
         """
-        stamp = self._facts.stamps.get(day)
-        if stamp is None:
-            return None
+        stamp = self._facts.stamp_of(day)
         names = self._facts.calendar_inputs if inputs is None else set(inputs)
         found: dict[tuple[str, date | None], Change] = {}
         for source in (source for source in self._facts.sources if source.name in names):
@@ -111,6 +117,16 @@ def kept_dates(wanted: Sequence[Decision], facts: Facts, allow: Allow) -> dict[d
     return kept
 
 
+def left_behind(decisions: Sequence[Decision], facts: Facts, allow: Allow) -> dict[date, str]:
+    """The dates that a rebuilt table would lack, each with the reason; none where they may go."""
+    found = {
+        d.day: f"its {facts.replaced[d.day].rows:,} rows would not be in the new table: {d.reason}"
+        for d in decisions
+        if d.day in facts.replaced and d.action != "compute"
+    }
+    return found if len(found) > allow.removals else {}
+
+
 # -- shrinking -----------------------------------------------------------------------------------
 def shrinking_dates(wanted: Sequence[Decision], facts: Facts, allow: Allow) -> dict[date, str]:
     """The dates whose look-back lost partitions that their published rows were computed from."""
@@ -118,15 +134,22 @@ def shrinking_dates(wanted: Sequence[Decision], facts: Facts, allow: Allow) -> d
         return {}
     seen, found = Changes(facts), {}
     for decision in wanted:
-        if decision.action != "compute" or not decision.views:
+        inputs = facts.inputs_of(views_of(decision, facts))
+        if decision.action != "compute" or not inputs:
             continue
-        lost = [c for c in seen.of(decision.day, facts.inputs_of(decision.views)) or () if c.lost]
+        lost = [c for c in seen.of(decision.day, inputs) or () if c.lost]
         if lost:
             found[decision.day] = (
                 f"its look-back lost {_partitions(lost)} that its rows were computed from: "
                 f"{described(lost)}"
             )
     return found
+
+
+def views_of(decision: Decision, facts: Facts) -> tuple[str, ...]:
+    """The views that changed; all of them where a table is rebuilt, which does not compare them."""
+    rebuilt = decision.day not in facts.stamps and decision.day in facts.replaced
+    return tuple(facts.views) if rebuilt else decision.views
 
 
 def _partitions(lost: Sequence[Change]) -> str:
@@ -150,7 +173,7 @@ def shrunk(decision: Decision, rows: int) -> str:
 def older_code(facts: Facts) -> str:
     """Which newer code this one would replace, where it was replaced by that before; or nothing."""
     mine = facts.codes.get(facts.code_version)
-    standing = Counter(s.code_version for s in facts.stamps.values() if s.code_version)
+    standing = Counter(s.code_version for s in facts.standing.values() if s.code_version)
     newer = [code for code in standing if code in facts.codes and code != facts.code_version]
     if mine is None or not newer:
         return ""

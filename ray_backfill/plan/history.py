@@ -79,7 +79,8 @@ class InputHistory:
                 for day in days
             }
             tables[table] = {day: found for day, found in entries.items() if found}
-        told = {run: found for run in sorted(kept - {run_id}) if (found := self.seasons_at(run))}
+        earlier = ((run, self.seasons_at(run)) for run in sorted(kept - {run_id}))
+        told = {run: found for run, found in earlier if found is not None}
         return InputHistory(kept, tables, _without_repeats(told | {run_id: seasons}))
 
 

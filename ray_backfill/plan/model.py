@@ -83,7 +83,8 @@ class Facts:
     """All that a plan is made of. `today` never enters: a plan depends on data alone.
 
     `views`: view -> its inputs. `history`: what the inputs held when runs began. `codes`: code
-    version -> when it computed last.
+    version -> when it computed last. `replaced`: the stamps of the table whose place the output
+    is to take, where that is being rebuilt.
     """
 
     calendar: Calendar
@@ -100,10 +101,16 @@ class Facts:
     calendar_inputs: tuple[str, ...] = ()
     history: InputHistory = field(default_factory=InputHistory)
     codes: Mapping[str, datetime] = field(default_factory=dict)
+    replaced: Mapping[date, Stamp] = field(default_factory=dict)
+
+    @property
+    def standing(self) -> Mapping[date, Stamp]:
+        """What people have of each date: in the output, else in the table that it replaces."""
+        return {**self.replaced, **self.stamps} if self.replaced else self.stamps
 
     def stamp_of(self, day: date) -> Stamp:
-        """The stamp of a date; an empty one where it has no rows."""
-        return self.stamps.get(day) or Stamp("", "", "", 0)
+        """What stands of a date; an empty stamp where it has no rows."""
+        return self.stamps.get(day) or self.replaced.get(day) or Stamp("", "", "", 0)
 
     def inputs_of(self, views: Iterable[str]) -> set[str]:
         """The inputs of these views."""

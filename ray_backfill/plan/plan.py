@@ -8,7 +8,14 @@ from datetime import date
 
 from ray_backfill.calendar import Season
 from ray_backfill.plan.decide import decide
-from ray_backfill.plan.guards import Changes, kept_dates, older_code, shrinking_dates
+from ray_backfill.plan.guards import (
+    Changes,
+    kept_dates,
+    left_behind,
+    older_code,
+    shrinking_dates,
+    views_of,
+)
 from ray_backfill.plan.history import described
 from ray_backfill.plan.model import NOTHING_ALLOWED, Allow, Decision, Facts, Plan
 from ray_backfill.plan.selection import Selection, asked_days, pick
@@ -33,7 +40,7 @@ def make_plan(
     """
     decisions = decide(facts, asked_days(facts, selection))
     wanted = pick(decisions, selection.select, allow)
-    kept = kept_dates(wanted, facts, allow)
+    kept = kept_dates(wanted, facts, allow) | left_behind(decisions, facts, allow)
     shrinking = shrinking_dates([d for d in wanted if d.day not in kept], facts, allow)
     past = _with_past([d for d in wanted if d.day not in kept and d.day not in shrinking], facts)
     seasons = facts.calendar.seasons
@@ -66,7 +73,8 @@ def _with_past(selected: Sequence[Decision], facts: Facts) -> dict[date, Decisio
     """The decisions with what was published before, and what changed in the inputs since."""
     seen, found = Changes(facts), {}
     for decision in selected:
-        changed = seen.of(decision.day, facts.inputs_of(decision.views)) if decision.views else ()
+        inputs = facts.inputs_of(views_of(decision, facts))
+        changed = seen.of(decision.day, inputs) if inputs else ()
         found[decision.day] = replace(
             decision,
             published_rows=facts.stamp_of(decision.day).published_rows,

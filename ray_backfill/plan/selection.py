@@ -50,7 +50,7 @@ def asked_days(facts: Facts, selection: Selection) -> list[date]:
     if selection.dates:
         days = set(selection.dates)
     else:
-        days = set(facts.stamps) | set(facts.calendar.days)
+        days = {*facts.standing, *facts.calendar.days}
         days.update(day for season in known.values() for day in season.range.days())
     if selection.seasons:
         chosen = [known[name].range for name in selection.seasons]

@@ -18,7 +18,15 @@ from ray_backfill.contract import STAMP
 from ray_backfill.errors import UsageError, WarehouseError
 from ray_backfill.names import column_name
 from ray_backfill.stored import parsed
-from ray_backfill.warehouse import _bq_datasets, _bq_jobs, _bq_read, _bq_schema, _bq_temporary
+from ray_backfill.warehouse import (
+    _bq_datasets,
+    _bq_jobs,
+    _bq_read,
+    _bq_schema,
+    _bq_swap,
+    _bq_temporary,
+)
+from ray_backfill.warehouse._bq_errors import HTTP_SECONDS, tried
 from ray_backfill.warehouse._bq_jobs import Tally
 from ray_backfill.warehouse._bq_objects import Objects
 from ray_backfill.warehouse._bq_read import FIRST_DATE, stored_table, where
@@ -78,11 +86,12 @@ def _moment(text: str) -> datetime | None:
 
 def restore(
     clients: Clients, table: str, version: int, tally: Tally
-) -> tuple[Any | None, tuple[date, ...]]:
-    """Make the table what it was at a moment, by one statement; gives its job and the dates.
+) -> tuple[Any | None, tuple[date, ...], int]:
+    """Make the table what it was at a moment, by one job; gives it, with the dates and the rows.
 
-    Only dates that differ are touched; without any there is no job. Raises `UsageError` for a
-    moment that BigQuery does not keep any more.
+    Only dates that differ are touched, and without any there is no job; a table that was rebuilt
+    since is replaced as a whole. Raises `UsageError` for a moment that BigQuery does not keep any
+    more.
     """
     hint = "`ray-backfill history` lists the versions."
     try:
@@ -99,11 +108,19 @@ def restore(
     if by := _bq_schema.partition_of(stored):
         column_name(by)  # BigQuery allows others, which could not stand in a statement like this
     # One statement must not read a table both as it is and as it was: it goes by a copy.
-    copy = _copied(clients, table, stored, at, tally)
+    copy = _copied(clients, table, version, tally)
     try:
+        if _schema(_bq_read.stored_of(clients, copy)) != _schema(stored):
+            # The table was rebuilt since: all of it goes back, its columns too.
+            job = _bq_swap.overwrite(clients, copy, table, tally)
+            return (
+                job,
+                tuple(_days(clients, table)),
+                int(stored_table(clients, table).num_rows or 0),
+            )
         days = _changed(clients, table, copy, stored)
         if days is not None and not days:
-            return None, ()
+            return None, (), 0
         keep = where(str(by), days) if days else "TRUE"
         columns = ", ".join(f"`{field.name}`" for field in stored.schema)
         sql = (
@@ -113,32 +130,46 @@ def restore(
             f"WHEN NOT MATCHED BY TARGET THEN INSERT ({columns}) VALUES ({columns})"
         )
         job = _bq_jobs.query(clients, sql, f"Restoring {table}", tally=tally)
-        return job, tuple(days or ())
+        return job, tuple(days or ()), int(job.num_dml_affected_rows or 0)
     finally:
         _bq_temporary.drop(clients, copy)
 
 
-def _copied(clients: Clients, table: str, stored: Any, at: datetime, tally: Tally) -> str:
-    """Full name of a table of the house that holds the table as it was."""
+def _copied(clients: Clients, table: str, version: int, tally: Tally) -> str:
+    """Full name of a table of the house that holds the table as it was, with its columns then."""
     _bq_datasets.create_house(clients)
     copy = clients.address.house(f"restore__{table.replace('.', '__')}__{uuid4().hex[:12]}")
-    columns = ", ".join(f"`{field.name}`" for field in stored.schema)
-    by = _bq_schema.partition_of(stored)
-    sql = (
-        f"CREATE TABLE `{copy}` OPTIONS (expiration_timestamp = "  # noqa: S608
-        f"TIMESTAMP '{(datetime.now(UTC) + LIFE).isoformat(' ')}') AS SELECT {columns} "
-        f"FROM `{clients.address.full(table)}` "
-        f"FOR SYSTEM_TIME AS OF TIMESTAMP '{at.isoformat(' ')}' "
-        f"WHERE {f'{by} >= {literal(FIRST_DATE)}' if by else 'TRUE'}"
-    )
+    source = f"{clients.address.full(table)}@{version}"
     try:
-        _bq_jobs.query(clients, sql, f"Reading {table} as it was at {at}", tally=tally)
+        _bq_swap.copy_table(clients, source, copy, f"Reading {table} as it was", tally)
     except WarehouseError as error:
         raise WarehouseError(
             f"{error.message} Nothing was changed.",
             hint="The dataset may keep less than seven days, or the table was created later.",
         ) from error
+    made = _bq_read.stored_of(clients, copy)
+    made.expires = datetime.now(UTC) + LIFE
+    tried(
+        f"Changing {copy}",
+        lambda: clients.rest.update_table(made, ["expires"], retry=None, timeout=HTTP_SECONDS),
+    )
     return copy
+
+
+def _schema(stored: Any) -> set[tuple[str, str, str]]:
+    return {(field.name, _bq_schema.type_of(field), field.mode) for field in stored.schema}
+
+
+def _days(clients: Clients, table: str) -> list[date]:
+    """The dates that have rows."""
+    by = _bq_schema.partition_of(stored_table(clients, table))
+    if not by:
+        return []
+    found = _bq_read.scan(
+        clients, clients.address.full(table), [by], f"{by} >= {literal(FIRST_DATE)}"
+    )
+    days = cast(pl.DataFrame, pl.from_arrow(found))[by]
+    return days.unique().sort().to_list()
 
 
 def _changed(clients: Clients, table: str, copy: str, stored: Any) -> list[date] | None:

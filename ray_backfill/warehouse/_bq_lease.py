@@ -207,12 +207,14 @@ def renew(clients: Clients, lease: Lease, *, seconds: int) -> Lease:
 
 
 def release(clients: Clients, lease: Lease) -> None:
-    """Let the next run in at once; nothing happens where the lease was lost already."""
+    """Let the next run in at once; nothing happens where the lease was lost already, or went with
+    its table.
+    """
     for _ in range(_RACES):
-        stored = stored_table(clients, lease.table)
         try:
+            stored = stored_table(clients, lease.table)
             _mine(stored.labels, lease)
-        except LeaseLostError:
+        except (LeaseLostError, TableNotFoundError):
             return
         if _written(clients, stored, {_UNTIL: "0"}):
             return

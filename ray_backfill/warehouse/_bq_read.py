@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from ray_backfill.warehouse._bq_settings import Clients
 
-__all__ = ["FIRST_DATE", "read", "scan", "scan_bytes", "stored_table", "where"]
+__all__ = ["FIRST_DATE", "read", "scan", "scan_bytes", "stored_of", "stored_table", "where"]
 
 _STREAMS = 4
 _MANY_ROWS = 200_000
@@ -46,9 +46,13 @@ class _SessionLostError(Exception):
 
 def stored_table(clients: Clients, name: str) -> bigquery.Table:
     """What the catalogue says of `dataset.table`; raises `TableNotFoundError`."""
+    return stored_of(clients, clients.address.full(name), name)
+
+
+def stored_of(clients: Clients, full: str, name: str = "") -> bigquery.Table:
+    """What the catalogue says of a table by its full name; raises `TableNotFoundError`."""
     from google.api_core.exceptions import NotFound
 
-    full = clients.address.full(name)
     try:
         found: bigquery.Table = tried(
             f"Looking at {full}",
@@ -57,7 +61,7 @@ def stored_table(clients: Clients, name: str) -> bigquery.Table:
         )
     except NotFound as error:
         raise TableNotFoundError(
-            f"There is no table {name} in {clients.address.uri}.",
+            f"There is no table {name or full} in {clients.address.uri}.",
             hint="Check the name, and the project in --warehouse.",
         ) from error
     return found

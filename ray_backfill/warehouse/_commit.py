@@ -15,7 +15,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from ray_backfill.contract import Table
-from ray_backfill.errors import ContractError, WarehouseError
+from ray_backfill.errors import ContractError, RefusedError, WarehouseError
 from ray_backfill.warehouse import _arrow, _objects
 from ray_backfill.warehouse._files import (
     File,
@@ -26,7 +26,7 @@ from ray_backfill.warehouse._files import (
 )
 from ray_backfill.warehouse.protocol import Staged
 
-__all__ = ["ALL", "commit", "create", "differences", "evolve", "fits"]
+__all__ = ["ALL", "commit", "create", "differences", "evolve", "fits", "overwrite"]
 
 ALL = "all"
 """Replace every file of the table."""
@@ -267,3 +267,46 @@ def evolve(uri: str, table: Table, stored: DeltaTable) -> None:
         except (DeltaError, OSError) as error:
             raise _failed(table.name, error) from error
         stored = open_table(uri, table.name)
+
+
+def overwrite(
+    uri: str,
+    table: Table,
+    staged: Sequence[Staged],
+    about: dict[str, Any],
+    guard: Callable[[], object],
+) -> int:
+    """Make the table hold the staged files alone, in the schema of its contract, in one commit.
+
+    `guard` and the version that it gives: see `commit`. Raises `RefusedError` for other
+    partitions than the contract's, which a Delta table keeps for good.
+    """
+    for attempt in range(_ATTEMPTS):
+        stored = open_table(uri, table.name)
+        guard()
+        by = list(stored.metadata().partition_columns)
+        if by != [table.partition]:
+            raise RefusedError(
+                f"{table.name} is partitioned by {', '.join(by) or 'nothing'}, and cannot be "
+                f"rebuilt in its place by {table.partition}.",
+                hint="Move the table away, or give the job's output another name.",
+            )
+        if attempt and not _pending(table, stored, staged, ALL):
+            return stored.version()  # it stands; its answer got lost
+        adds: list[AddAction | RemoveAction] = [_add(table, item) for item in staged]
+        schema = _arrow.delta_schema(table.columns)
+        try:
+            stored.create_write_transaction(
+                adds, "overwrite", schema, by, commit_properties=_properties(about)
+            )
+        except CommitFailedError:
+            continue
+        except (DeltaError, OSError) as error:
+            if not _pending(table, open_table(uri, table.name), staged, ALL):
+                continue
+            raise _failed(_objects.join(uri, table.name), error) from error
+        return stored.version() + 1
+    raise WarehouseError(
+        f"{table.name} changed under {_ATTEMPTS} attempts to replace it; nothing was replaced.",
+        hint="Others write to the table all the time; try again when they have ended.",
+    )

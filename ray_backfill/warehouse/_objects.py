@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HOUSE",
     "SCHEMES",
+    "copy",
     "delete",
     "explained",
     "get",
@@ -244,6 +245,11 @@ def delete(uri: str, path: str) -> None:
         obstore.delete(_open(uri), inside(uri, path))
     except FileNotFoundError:
         return
+
+
+def copy(uri: str, source: str, path: str) -> None:
+    """Copy an object within the store."""
+    obstore.copy(_open(uri), inside(uri, source), inside(uri, path))
 
 
 def list_meta(uri: str, prefix: str, *, after: str | None = None) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ from ray_backfill.warehouse import (
     _bq_read,
     _bq_settings,
     _bq_stage,
+    _bq_swap,
     _bq_temporary,
     _objects,
 )
@@ -132,6 +133,24 @@ class BigQuery:
     def ensure(self, table: Table) -> None:
         _bq_catalogue.ensure(self._clients, table)
 
+    def take_place(self, table: Table, new: Table, *, lease: Lease) -> Published:
+        """See `Warehouse.take_place`."""
+        clients = self._clients
+        if not _bq_catalogue.exists(clients, table.name):
+            _bq_catalogue.create(clients, table)
+        parts = self.partitions(new)
+        job = _bq_swap.take_place(clients, table, new, lease, self.tally)
+        days = tuple(p.day for p in parts if p.day)
+        rows = sum(p.rows for p in parts)
+        about = _about("rebuild", lease.run_id, rows, days)
+        version = _bq_history.record(self._objects, clients, table.name, job, about)
+        self.drop(new)
+        tokens = {p.day: _bq_catalogue.token_of(job.ended, p.rows) for p in parts if p.day}
+        return Published(str(version), days, rows, tokens)
+
+    def drop(self, table: Table) -> None:
+        _bq_swap.drop(self._clients, table.name)
+
     def stage(self, table: Table, rows: pa.Table, *, run_id: str, task: str) -> list[Staged]:
         """See `Warehouse.stage`: one stream for all dates of the call."""
         if table.partition is None:
@@ -218,12 +237,12 @@ class BigQuery:
         """Make the table what it was at a version, for as long as BigQuery keeps that."""
         _objects.table_folder(table)
         clients = self._clients
-        job, days = _bq_history.restore(clients, table, version, self.tally)
+        job, days, rows = _bq_history.restore(clients, table, version, self.tally)
         if job is None:
             return Published(str(version), (), 0)
         about = {"action": "restore", "to": str(version), "dates": str(len(days))}
         newest = _bq_history.record(self._objects, clients, table, job, about)
-        return Published(str(newest), days, int(job.num_dml_affected_rows or 0))
+        return Published(str(newest), days, rows)
 
     # -- cost ------------------------------------------------------------------------------
     def cost(self, job: Job, plan: Plan, batch: int = 28) -> Cost:

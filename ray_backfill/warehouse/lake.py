@@ -28,6 +28,7 @@ from ray_backfill.warehouse import (
     _objects,
     _read,
     _stage,
+    _swap,
     _sweep,
 )
 from ray_backfill.warehouse._objects import SCHEMES
@@ -196,6 +197,20 @@ class Lake:
                 "or give the job's output another name.",
             )
         _commit.evolve(self._uri, table, stored)
+
+    def take_place(self, table: Table, new: Table, *, lease: Lease) -> Published:
+        """See `Warehouse.take_place`: one commit, which `restore` can take back."""
+        if not self.exists(table.name):
+            self.ensure(table)
+        staged = _swap.copied(self._uri, new, table, lease.run_id)
+        days = tuple(sorted(s.day for s in staged))
+        about = _history.about("rebuild", lease.run_id, staged, days)
+        version = _commit.overwrite(self._uri, table, staged, about, lambda: self._check(lease))
+        self.drop(new)
+        return replace(_published(version, days, staged), tokens=_tokens_of(staged))
+
+    def drop(self, table: Table) -> None:
+        _swap.drop(self._uri, table.name)
 
     def stage(self, table: Table, rows: pa.Table, *, run_id: str, task: str) -> list[Staged]:
         """See `Warehouse.stage`; the rows of a file are in the order of the table's key."""

@@ -163,6 +163,16 @@ class Warehouse(Protocol):
         Raises `ContractError` with the difference for anything else.
         """
 
+    def take_place(self, table: Table, new: Table, *, lease: Lease) -> Published:
+        """Give a table the rows and the schema of another one, at once, and drop that.
+
+        The old rows stay in the table's history. `lease` is one on `table`. Raises
+        `LeaseLostError`, and `RefusedError` where it would need another partition.
+        """
+
+    def drop(self, table: Table) -> None:
+        """Take a table away with all its history."""
+
     def stage(self, table: Table, rows: pa.Table, *, run_id: str, task: str) -> list[Staged]:
         """Write the rows of each date where no reader looks. `task` names span and attempt."""
 
