@@ -24,6 +24,7 @@ _GROUPS = (
     "watch",
     "coverage",
     "tables",
+    "tidy",
     "describe",
 )
 COMMANDS = "ray_backfill.commands"
