@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 
 import obstore
+import polars as pl
 import pytest
 from obstore.store import from_url
 
 from ray_backfill.errors import LeaseHeldError, UsageError, WarehouseError
+from ray_backfill.warehouse import _tidy
 from ray_backfill.warehouse.lake import Lake
 from ray_backfill.warehouse.protocol import Lease
 from tests.lakes import D1, D2, D3, EVERY, OUT, every, put, scores, stored
@@ -103,3 +105,25 @@ def test_missing_files_and_buckets_are_named(house: Lake) -> None:
         stored(house, OUT)
     with pytest.raises(WarehouseError, match="NoSuchBucket"):
         Lake("s3://no-such-bucket/x").tables()
+
+
+def test_tidying_merges_and_expires(house: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same as in a folder: rows stay, old versions and their files go, others can be read."""
+    for points in range(4):
+        house.append(OUT, pl.concat([scores(D1, points), scores(D2, points)]).to_arrow())
+    before = stored(house, OUT)
+    month = timedelta(days=30)
+    done = house.tidy(OUT.name, keep=month, run_id="tidy-1", dry_run=False)
+    assert (done.merged, done.expired, done.problems) == (8, 0, ())
+    monkeypatch.setattr(_tidy, "now", lambda: datetime.now(UTC) + 3 * month)
+    done = house.tidy(OUT.name, keep=month, run_id="tidy-2", dry_run=False)
+    assert (done.merged, done.expired, done.removed) == (0, 4, 8)
+    assert done.after is not None
+    assert (done.after.files, done.after.versions) == (2, 1)
+    by = ["game_date", "player", "points"]
+    assert stored(house, OUT).sort(by).equals(before.sort(by))
+    house.append(OUT, scores(D3, 9).to_arrow())
+    house.restore(OUT.name, 4)
+    assert stored(house, OUT).sort(by).equals(before.sort(by))
+    with pytest.raises(UsageError, match="no version 3 any more"):
+        house.restore(OUT.name, 3)

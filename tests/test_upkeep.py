@@ -65,7 +65,7 @@ def test_the_newest_runs_of_a_table_are_found_however_old_they_are(
         lake.put_object(f"runs/shop.means/{run}.ndjson", b"")
         lake.put_object(f"runs/shop.means_2/{run}.ndjson", b"")
     lake.put_object("runs/shop.means/notes.txt", b"")
-    found = state.newest(lake, "runs", ".ndjson", "shop.means", count)
+    found = state.newest(lake, state.JOURNALS, "shop.means", count)
     assert found == [state.Kept(run, "shop.means") for run in ids[:count]]
 
 
@@ -78,7 +78,7 @@ def test_a_journal_is_found_by_its_run_alone(lake: Warehouse) -> None:
     assert read_journal(lake, other)[0]["table"] == "shop.other"
     assert read_journal(lake, other, MEANS.name) == []
     with pytest.raises(UsageError):
-        state.key("runs", "../x", other, ".ndjson")
+        state.key(state.JOURNALS, "../x", other)
 
 
 def test_runs_of_other_tables_hide_nothing(lake: Warehouse) -> None:

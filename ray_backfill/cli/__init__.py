@@ -28,6 +28,7 @@ _GROUPS = (
     "watch",
     "coverage",
     "tables",
+    "tidy",
     "describe",
     "doctor",
 )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ray_backfill.warehouse import Warehouse
     from ray_backfill.warehouse.protocol import Published
 
-__all__ = ["app"]
+__all__ = ["app", "stored_name"]
 
 app = typer.Typer()
 
@@ -123,7 +123,7 @@ def history(
     from ray_backfill.warehouse import open_warehouse
 
     opened = open_warehouse(warehouse)
-    name = _stored_name(opened, table)
+    name = stored_name(opened, table)
     versions = opened.history(name)
     if as_json:
         console.json_out([asdict(version) for version in versions])
@@ -144,7 +144,7 @@ def history(
     )
 
 
-def _stored_name(warehouse: Warehouse, name: str) -> str:
+def stored_name(warehouse: Warehouse, name: str) -> str:
     """The full name of a table of the warehouse, given by that or by its last part."""
     from ray_backfill.errors import UsageError
 
@@ -173,7 +173,7 @@ def restore(
     from ray_backfill.warehouse import open_warehouse
 
     opened = open_warehouse(warehouse)
-    name = _stored_name(opened, table)
+    name = stored_name(opened, table)
     if not yes:
         typer.confirm(f"Restore {name} to version {version}?", abort=True, err=True)
     done = _restored(opened, name, version)

@@ -16,7 +16,7 @@ from typing import Any
 
 from ray_backfill import names, stored
 from ray_backfill.engine import state
-from ray_backfill.engine.state import Kept
+from ray_backfill.engine.state import JOURNALS, Kept
 from ray_backfill.engine.submitted import submission_id
 from ray_backfill.errors import BackfillError
 from ray_backfill.plan import Attempt, Plan
@@ -34,8 +34,6 @@ __all__ = [
 ]
 
 _FLUSH_SECONDS = 1.0
-_KIND = "runs"
-_SUFFIX = ".ndjson"
 _TRIES = 10
 """Journals that are looked at for one that can be read."""
 
@@ -45,7 +43,7 @@ class Journal:
 
     def __init__(self, warehouse: Warehouse, run_id: str, table: str) -> None:
         self._warehouse = warehouse
-        self._key = state.key(_KIND, table, run_id, _SUFFIX)
+        self._key = state.key(JOURNALS, table, run_id)
         self._lines: list[str] = []
         self._flushed_at = 0.0
         self._dirty = False
@@ -84,7 +82,7 @@ def journals(warehouse: Warehouse, table: str = "", *, after: str = "") -> list[
 
     Of one table where that is given, and then only those behind a run's id.
     """
-    return state.kept(warehouse, _KIND, _SUFFIX, table=table, after=after)
+    return state.kept(warehouse, JOURNALS, table=table, after=after)
 
 
 def run_ids(warehouse: Warehouse, table: str = "") -> list[str]:
@@ -106,7 +104,7 @@ def read_journal(warehouse: Warehouse, run_id: str, table: str = "") -> list[dic
     found = table or table_of(warehouse, run_id)
     if not found:
         return []
-    data = warehouse.get_object(state.key(_KIND, found, run_id, _SUFFIX))
+    data = warehouse.get_object(state.key(JOURNALS, found, run_id))
     lines = map(stored.parsed, (data or b"").splitlines())
     return [event for event in lines if "event" in event]
 
@@ -116,7 +114,7 @@ def last_attempts(warehouse: Warehouse, table: str) -> dict[date, Attempt]:
 
     Each run carries over what it did not try again, so that one journal is enough.
     """
-    for run in state.newest(warehouse, _KIND, _SUFFIX, table, _TRIES):
+    for run in state.newest(warehouse, JOURNALS, table, _TRIES):
         events = read_journal(warehouse, run.run_id, table)
         if events and events[0].get("table") == table:
             return _attempts(events)

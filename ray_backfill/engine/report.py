@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ray_backfill.engine import state
+from ray_backfill.engine.state import REPORTS
 from ray_backfill.plan import Plan
 from ray_backfill.sizing import BASE_BYTES
 from ray_backfill.stored import parsed
@@ -17,8 +18,6 @@ from ray_backfill.warehouse import Warehouse
 __all__ = ["Report", "new_report", "past_memory_factor", "past_rate", "save_report"]
 
 
-_KIND = "reports"
-_SUFFIX = ".json"
 _JUDGED_RUNS = 10
 _TELLING_BYTES = 64 * 2**20
 _MARGIN = 1.25
@@ -178,7 +177,7 @@ def new_report(plan: Plan, run_id: str, table: str, warehouse: str, workers: int
 
 def save_report(warehouse: Warehouse, report: Report) -> None:
     data = json.dumps(asdict(report), indent=1).encode()
-    warehouse.put_object(state.key(_KIND, report.table, report.run_id, _SUFFIX), data)
+    warehouse.put_object(state.key(REPORTS, report.table, report.run_id), data)
 
 
 def past_rate(warehouse: Warehouse, table: str) -> float | None:
@@ -202,7 +201,7 @@ def past_memory_factor(warehouse: Warehouse, table: str) -> float | None:
 
 
 def _last_reports(warehouse: Warehouse, table: str) -> Iterator[Mapping[str, Any]]:
-    for run in state.newest(warehouse, _KIND, _SUFFIX, table, _JUDGED_RUNS):
-        found = parsed(warehouse.get_object(state.key(_KIND, table, run.run_id, _SUFFIX)))
+    for run in state.newest(warehouse, REPORTS, table, _JUDGED_RUNS):
+        found = parsed(warehouse.get_object(state.key(REPORTS, table, run.run_id)))
         if found.get("table") == table:
             yield found

@@ -22,6 +22,7 @@ __all__ = [
     "conformed",
     "contract_types",
     "delta_schema",
+    "is_known",
     "missing_ok",
     "polars_type",
     "readable",
@@ -110,6 +111,11 @@ def readable(kind: Kind, stored: str) -> bool:
 def missing_ok(column: Column) -> bool:
     """Whether a stored table may lack the column, which is then NULL."""
     return column.optional or column.nullable
+
+
+def is_known(stored: str) -> bool:
+    """Whether rows of a stored type can be read and written again without loss."""
+    return stored in _STORED or stored.startswith("decimal(")
 
 
 def polars_type(stored: str) -> pl.DataType:

@@ -26,12 +26,26 @@ from ray_backfill.warehouse._files import (
 )
 from ray_backfill.warehouse.protocol import Staged
 
-__all__ = ["ALL", "commit", "create", "differences", "evolve", "fits", "overwrite"]
+__all__ = [
+    "ALL",
+    "ATTEMPTS",
+    "commit",
+    "create",
+    "differences",
+    "evolve",
+    "failed",
+    "fits",
+    "foreign",
+    "overwrite",
+    "pause",
+    "properties",
+    "remove",
+]
 
 ALL = "all"
 """Replace every file of the table."""
 
-_ATTEMPTS = 60
+ATTEMPTS = 60
 
 _KEPT = frozenset({"appendOnly", "deletionVectors", "invariants", "timestampNtz"})
 """Writer features of Delta under which whole dates can be replaced."""
@@ -53,18 +67,19 @@ def create(uri: str, table: Table, staged: Sequence[Staged], about: dict[str, An
             description=table.description or None,
             # Old versions stay in the log, so that they can be restored and never swept.
             configuration={"delta.enableExpiredLogCleanup": "false"},
-            commit_properties=_properties(about),
+            commit_properties=properties(about),
         )
     except (DeltaError, OSError) as error:
         if DeltaTable.is_deltatable(where):
             return False
         # An empty log would be listed as a broken table.
         _objects.remove_empty(uri, _objects.table_folder(table.name))
-        raise _failed(where, error) from error
+        raise failed(where, error) from error
     return True
 
 
-def _properties(about: dict[str, Any]) -> CommitProperties:
+def properties(about: dict[str, Any]) -> CommitProperties:
+    """What a commit says of itself, and that it is tried once."""
     # Delta's own retries would commit on top of changes that our removes do not know of.
     return CommitProperties(custom_metadata=about, max_commit_retries=0)
 
@@ -83,7 +98,7 @@ def commit(
     A commit that lost a race is computed anew against the newest version; one that stands
     already (its answer got lost) is not repeated.
     """
-    for attempt in range(_ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         stored = open_table(uri, table.name)
         guard()
         change = _pending(table, stored, staged, replaced)
@@ -93,20 +108,26 @@ def commit(
         try:
             change.write(stored, about)
         except CommitFailedError:
-            time.sleep(random.uniform(0, 0.005 * min(attempt + 1, 20)))  # noqa: S311
+            pause(attempt)
             continue
         except (DeltaError, OSError) as error:
             if not _pending(table, open_table(uri, table.name), staged, replaced):
                 continue  # it stands; what failed came after the commit
-            raise _failed(_objects.join(uri, table.name), error) from error
+            raise failed(_objects.join(uri, table.name), error) from error
         return stored.version() + 1
     raise WarehouseError(
-        f"{table.name} changed under {_ATTEMPTS} attempts to publish; nothing was published.",
+        f"{table.name} changed under {ATTEMPTS} attempts to publish; nothing was published.",
         hint="Others write to the table all the time; try again when they have ended.",
     )
 
 
-def _failed(where: str, error: Exception) -> WarehouseError:
+def pause(attempt: int) -> None:
+    """Wait a little, so that of those who lost a race not all try again at once."""
+    time.sleep(random.uniform(0, 0.005 * min(attempt + 1, 20)))  # noqa: S311
+
+
+def failed(where: str, error: Exception) -> WarehouseError:
+    """An error of a commit as a sentence for people."""
     return _objects.explained(f"Committing to {where}", error, "Nothing was published.")
 
 
@@ -130,12 +151,12 @@ class _Change:
         # own removes alone carry it: there it is told which dates to overwrite.
         by_library = any(file.deleted for file in self.removes)
         stored.create_write_transaction(
-            [*self.adds, *([] if by_library else map(_remove, self.removes))],
+            [*self.adds, *([] if by_library else map(remove, self.removes))],
             "overwrite" if by_library else "append",
             stored.schema(),
             stored.metadata().partition_columns,
             partition_filters=self.filters if by_library else None,
-            commit_properties=_properties(about),
+            commit_properties=properties(about),
         )
 
 
@@ -156,9 +177,10 @@ def _pending(
     return _Change(adds, removes, filters)
 
 
-def _remove(file: File) -> RemoveAction:
+def remove(file: File, *, changes: bool = True) -> RemoveAction:
+    """Take a file out of the table; `changes`: its rows do not stand in another."""
     when = time.time_ns() // 1_000_000
-    return RemoveAction(file.path, True, when, file.size, dict(file.partition))
+    return RemoveAction(file.path, changes, when, file.size, dict(file.partition))
 
 
 def _add(table: Table, staged: Staged) -> AddAction:
@@ -205,10 +227,10 @@ def differences(table: Table, stored: DeltaTable) -> list[str]:
     columns = list(stored.metadata().partition_columns)
     if columns != [table.partition] * bool(table.partition):
         found.append(f"partitioned by {columns or 'nothing'}, and the job says {table.partition}")
-    return found + _foreign(stored)
+    return found + foreign(stored)
 
 
-def _foreign(stored: DeltaTable) -> list[str]:
+def foreign(stored: DeltaTable) -> list[str]:
     """What the table asks of its writers that replacing dates here would not keep."""
     protocol = stored.protocol()
     if protocol.min_writer_version <= 2:
@@ -251,7 +273,7 @@ def fits(table: Table, stored: DeltaTable) -> None:
 
 def evolve(uri: str, table: Table, stored: DeltaTable) -> None:
     """Add the contract's columns that the stored table lacks, as nullable ones."""
-    for _ in range(_ATTEMPTS):
+    for _ in range(ATTEMPTS):
         have = _arrow.stored_types(stored)
         new = [c for c in table.columns if c.name not in have]
         if not new:
@@ -261,11 +283,11 @@ def evolve(uri: str, table: Table, stored: DeltaTable) -> None:
             raise ContractError(f"{table.name} has no column {', '.join(refused)}.")
         fields = _arrow.delta_schema(new, nullable=True).fields
         try:
-            stored.alter.add_columns(fields, commit_properties=_properties({"action": "columns"}))
+            stored.alter.add_columns(fields, commit_properties=properties({"action": "columns"}))
         except CommitFailedError:
             pass  # others may have added them
         except (DeltaError, OSError) as error:
-            raise _failed(table.name, error) from error
+            raise failed(table.name, error) from error
         stored = open_table(uri, table.name)
 
 
@@ -281,7 +303,7 @@ def overwrite(
     `guard` and the version that it gives: see `commit`. Raises `RefusedError` for other
     partitions than the contract's, which a Delta table keeps for good.
     """
-    for attempt in range(_ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         stored = open_table(uri, table.name)
         guard()
         by = list(stored.metadata().partition_columns)
@@ -297,16 +319,16 @@ def overwrite(
         schema = _arrow.delta_schema(table.columns)
         try:
             stored.create_write_transaction(
-                adds, "overwrite", schema, by, commit_properties=_properties(about)
+                adds, "overwrite", schema, by, commit_properties=properties(about)
             )
         except CommitFailedError:
             continue
         except (DeltaError, OSError) as error:
             if not _pending(table, open_table(uri, table.name), staged, ALL):
                 continue
-            raise _failed(_objects.join(uri, table.name), error) from error
+            raise failed(_objects.join(uri, table.name), error) from error
         return stored.version() + 1
     raise WarehouseError(
-        f"{table.name} changed under {_ATTEMPTS} attempts to replace it; nothing was replaced.",
+        f"{table.name} changed under {ATTEMPTS} attempts to replace it; nothing was replaced.",
         hint="Others write to the table all the time; try again when they have ended.",
     )

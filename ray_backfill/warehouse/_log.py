@@ -15,11 +15,12 @@ import polars as pl
 
 from ray_backfill.warehouse import _objects
 
-__all__ = ["LOG", "Entry", "in_checkpoint", "named", "parsed", "read", "version_of"]
+__all__ = ["LOG", "Entry", "in_checkpoint", "is_entry", "named", "parsed", "read", "version_of"]
 
 LOG = "_delta_log"
 
-_ENTRY = re.compile(r"[0-9]{20}", re.ASCII)
+_VERSION = re.compile(r"[0-9]{20}(?=\.)", re.ASCII)
+_ENTRY = re.compile(r"(?:.*/)?_delta_log/[0-9]{20}\.json", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,13 @@ class Entry:
 
 def version_of(path: str) -> int | None:
     """The version that an object of a log is of; None for what is of none."""
-    found = _ENTRY.match(path.rpartition("/")[2])
+    found = _VERSION.match(path.rpartition("/")[2])
     return int(found[0]) if found else None
+
+
+def is_entry(path: str) -> bool:
+    """Whether an object is the entry of one version."""
+    return _ENTRY.fullmatch(path) is not None
 
 
 def read(uri: str, table: str, version: int) -> Entry | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
 
-__all__ = ["counted", "read"]
+__all__ = ["counted", "read", "scan"]
 
 _PATH = "__path__"
 _CASTS = pl.ScanCastOptions(
@@ -97,7 +97,7 @@ def _scan_files(
         inside = {name: _arrow.polars_type(_arrow.stored_types(stored)[name][0])}
     urls = [file.url(folder) for file in files]
     try:
-        frame = _scan(urls, inside).collect()
+        frame = scan(urls, inside).collect()
     except (PolarsError, OSError) as error:
         _blame(files, urls, table, inside, error)
     if table.partition not in types:
@@ -109,7 +109,8 @@ def _scan_files(
     return frame.join(days, on=_PATH, how="left", maintain_order="left").select(*types)
 
 
-def _scan(urls: list[str], schema: dict[str, pl.DataType]) -> pl.LazyFrame:
+def scan(urls: list[str], schema: dict[str, pl.DataType]) -> pl.LazyFrame:
+    """Rows of these files in these dtypes; columns that a file lacks are NULL."""
     return pl.scan_parquet(
         urls,
         schema=schema,
@@ -132,7 +133,7 @@ def _blame(
     """Find the file that cannot be read, and say so; Polars does not always name it."""
     for file, url in zip(files, urls, strict=True):
         try:
-            _scan([url], schema).collect()
+            scan([url], schema).collect()
         except FileNotFoundError as cause:
             raise _unreadable(table, file, url, "is missing") from cause
         except (PolarsError, OSError) as cause:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ray_backfill.calendar import DateRange
@@ -30,6 +30,7 @@ from ray_backfill.warehouse import (
     _bq_stage,
     _bq_swap,
     _bq_temporary,
+    _bq_tidy,
     _objects,
 )
 from ray_backfill.warehouse._bq_jobs import Tally
@@ -41,6 +42,7 @@ from ray_backfill.warehouse.protocol import (
     Published,
     Staged,
     TableInfo,
+    Tidied,
     Version,
 )
 
@@ -223,9 +225,13 @@ class BigQuery:
         """Delete staging tables of ended runs; those that are left delete themselves."""
         clients, house = self._clients, f"{self._address.project}.{self._address.staging}"
         ended = {_bq_stage.staging_name(table.name, run_id) for run_id in ended_runs}
-        listed = _bq_errors.tried(f"Listing {house}", lambda: _listed(clients, house))
+        listed = _bq_errors.tried(f"Listing {house}", lambda: _bq_tidy.staged(clients, house))
         gone = [t for t in listed if t.table_id in ended and t.created and t.created < older_than]
         return sum(_bq_temporary.drop(clients, f"{house}.{t.table_id}") for t in gone)
+
+    def tidy(self, table: str, *, keep: timedelta, run_id: str, dry_run: bool) -> Tidied:
+        """See `Warehouse.tidy`: staging tables that are left; the rest BigQuery does itself."""
+        return _bq_tidy.tidy(self._clients, table, dry_run=dry_run)
 
     def history(self, table: str) -> list[Version]:
         """Newest first: the commits of this tool, each with its run, dates, job and bytes."""
@@ -296,15 +302,6 @@ class BigQuery:
     def list_objects(self, prefix: str, *, after: str = "") -> list[str]:
         """Keys that begin with the prefix, sorted, without those that were deleted."""
         return self._objects.keys(self._clients, prefix, after)
-
-
-def _listed(clients: Clients, dataset: str) -> list[Any]:
-    from google.api_core.exceptions import NotFound
-
-    try:
-        return list(clients.rest.list_tables(dataset, retry=None))
-    except NotFound:
-        return []
 
 
 def _about(action: str, run_id: str, rows: int, days: Sequence[date]) -> dict[str, str]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from deltalake import CommitProperties, DeltaTable
+from deltalake import DeltaTable
 
 from ray_backfill import names
 from ray_backfill.calendar import ALL_DATES, DateRange
@@ -27,9 +27,11 @@ from ray_backfill.warehouse import (
     _loads,
     _objects,
     _read,
+    _restore,
     _stage,
     _swap,
     _sweep,
+    _tidy,
 )
 from ray_backfill.warehouse._objects import SCHEMES
 from ray_backfill.warehouse._store_settings import settings_of
@@ -40,6 +42,7 @@ from ray_backfill.warehouse.protocol import (
     Published,
     Staged,
     TableInfo,
+    Tidied,
     Version,
 )
 
@@ -257,6 +260,11 @@ class Lake:
         with _objects.translated(f"Sweeping {self._folder(table.name)}"):
             return _sweep.sweep(self._uri, table, ended_runs, older_than, dates, since)
 
+    def tidy(self, table: str, *, keep: timedelta, run_id: str, dry_run: bool) -> Tidied:
+        """See `Warehouse.tidy`."""
+        with _objects.translated(f"Tidying {self._folder(table)}"):
+            return _tidy.tidy(self._uri, table, keep=keep, run_id=run_id, dry_run=dry_run)
+
     def history(self, table: str) -> list[Version]:
         """Newest first; `detail` holds the run and the dates where this project wrote them."""
         stored = _files.open_table(self._uri, table)
@@ -268,29 +276,7 @@ class Lake:
         Raises `UsageError` for a version that there is not, `WarehouseError` where files of
         it are gone, or are said to lie outside the table.
         """
-        stored = _files.open_table(self._uri, table)
-        if not 0 <= version <= stored.version():
-            raise UsageError(
-                f"{table} has no version {version}.", hint=f"The newest is {stored.version()}."
-            )
-        if version == stored.version():
-            return Published(str(version), (), 0)
-        before = self._tokens(table, stored)
-        self._tokens(table, _files.open_table(self._uri, table, version))
-        about = {"action": "restore", "to": str(version)}
-        with _objects.translated(f"Restoring {table} to version {version}"):
-            stored.restore(version, commit_properties=CommitProperties(custom_metadata=about))
-        newest = _files.open_table(self._uri, table)
-        after = self._tokens(table, newest)
-        changed = {d for d in before.keys() | after.keys() if before.get(d) != after.get(d)}
-        rows = sum(after[day].rows for day in changed if day in after)
-        return Published(str(newest.version()), tuple(sorted(d for d in changed if d)), rows)
-
-    def _tokens(self, name: str, stored: DeltaTable) -> dict[date | None, Partition]:
-        types = _arrow.stored_types(stored)
-        dated = [c for c in stored.metadata().partition_columns if types[c][0] == "date"]
-        files = _files.active_files(stored, dated[0] if dated else None)
-        return {p.day: p for p in _files.grouped(files)}
+        return _restore.restore(self._uri, table, version)
 
     # -- leases ----------------------------------------------------------------------------
     def acquire_lease(self, table: Table, run_id: str, *, seconds: int, steal: bool) -> Lease:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from ray_backfill.calendar import DateRange
@@ -19,7 +19,18 @@ from ray_backfill.contract import Table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Fit", "Lease", "Partition", "Published", "Staged", "TableInfo", "Version", "Warehouse"]
+__all__ = [
+    "Fit",
+    "Footprint",
+    "Lease",
+    "Partition",
+    "Published",
+    "Staged",
+    "TableInfo",
+    "Tidied",
+    "Version",
+    "Warehouse",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +114,37 @@ class Lease:
     run_id: str
     epoch: int
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a table takes: the files of its newest version, and all that is kept beside them."""
+
+    files: int
+    versions: int
+    objects: int
+    """Files of all versions and of the log, whatever names them."""
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tidied:
+    """What tidying a table did, or would do. `before` is None where nothing is there to tidy.
+
+    `problems` are what could not be done; `notes` what a person should know besides.
+    """
+
+    table: str
+    before: Footprint | None = None
+    after: Footprint | None = None
+    merged: int = 0
+    """Files that became part of a larger one."""
+    expired: int = 0
+    """Versions that can no longer be restored."""
+    removed: int = 0
+    """Objects that no version in the window needs."""
+    notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 class Warehouse(Protocol):
@@ -203,6 +245,13 @@ class Warehouse(Protocol):
 
         `dates`: no others were staged; `since`: the first of the runs began then. Where both are
         known, the cost does not grow with the table's history.
+        """
+
+    def tidy(self, table: str, *, keep: timedelta, run_id: str, dry_run: bool) -> Tidied:
+        """Merge the small files of a raw table, and delete what no version since `keep` needs.
+
+        Safe beside readers that began within `keep`, loads and runs: it holds the table's lease.
+        Raises `LeaseHeldError`, `TableNotFoundError`; with `dry_run` it changes nothing.
         """
 
     def history(self, table: str) -> list[Version]: ...

@@ -13,6 +13,8 @@ import pytest
 
 from ray_backfill.calendar import DateRange
 from ray_backfill.contract import Kind
+from ray_backfill.engine.journal import run_ids
+from ray_backfill.engine.tidy import tidy
 from ray_backfill.errors import DataError, UsageError, WarehouseError
 from ray_backfill.plan import Selection
 from ray_backfill.warehouse import (
@@ -25,6 +27,7 @@ from ray_backfill.warehouse import (
     _bq_schema,
     _bq_settings,
     _bq_stage,
+    _bq_tidy,
     open_warehouse,
 )
 from ray_backfill.warehouse._bq_cost import InputCost
@@ -228,6 +231,31 @@ def test_a_sweep_takes_staging_tables_of_ended_runs(bigquery: Place) -> None:
     assert bigquery.house.sweep(table, ended_runs=["dead"], older_than=now) == 0
     assert bigquery.house.sweep(table, ended_runs=["other"], older_than=later) == 0
     assert bigquery.house.sweep(table, ended_runs=["dead"], older_than=later) == 1
+
+
+def test_tidying_takes_what_is_left_and_says_what_bigquery_does_itself(
+    bigquery: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Staging tables that are a day old, old journals and reports; the table stays as it is."""
+    report = bigquery.ran()
+    before = bigquery.content()
+    staged_rows(bigquery, lease_of(bigquery, "dead"), DAYS[0])
+    name, month = bigquery.job.table.name, timedelta(days=30)
+    for n in range(12):
+        run = f"202001{n + 1:02}T000000000-{n:06x}"
+        bigquery.house.put_object(f"runs/{name}/{run}.ndjson", b"{}")
+    young = tidy(bigquery.house, [name], keep=month, dry_run=True)
+    assert young.tables[0].removed == 0, "a run may fill it still"
+    monkeypatch.setattr(_bq_tidy, "_AGE", timedelta(days=-1))
+    assert tidy(bigquery.house, [name], keep=month, dry_run=True).tables[0].removed == 1
+    done = tidy(bigquery.house, [name], keep=month, dry_run=False)
+    assert (done.tables[0].removed, done.tables[0].before, done.exit_code) == (1, None, 0)
+    assert "BigQuery merges files" in done.tables[0].notes[0]
+    assert tidy(bigquery.house, [name], keep=month, dry_run=True).tables[0].removed == 0
+    assert (done.objects_before, done.objects_after) == (14, 11)
+    left = run_ids(bigquery.again().house)
+    assert (len(left), left[-1]) == (10, report.run_id)
+    assert bigquery.content().equals(before)
 
 
 # -- streams and statements ----------------------------------------------------------------------
