@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, make_dataclass, replace
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -15,10 +16,13 @@ from hypothesis import strategies as st
 from ray_backfill.calendar import ALL_DATES, DateRange, Season, Window
 from ray_backfill.contract import Column, Kind, Table
 from ray_backfill.engine.calendars import calendar_of
+from ray_backfill.engine.survey import survey
 from ray_backfill.errors import DataError, JobCodeError, RefusedError, UsageError
 from ray_backfill.job import Calendar, DateState, Day, Input, Job, View
 from ray_backfill.options import from_json, parse_options, to_json
 from ray_backfill.plain import every_date
+from ray_backfill.warehouse import Warehouse, open_warehouse
+from tests.engine import ran
 from tests.rolling_job import INPUT, JOB, MEANS, SALES
 
 VIEW = JOB.views[0]
@@ -350,3 +354,28 @@ def test_a_calendar_of_every_date_reaches_to_the_ends() -> None:
 def test_every_date_of_what_has_no_dates_is_refused(make: Callable[[], object], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         make()
+
+
+# -- in a plan ---------------------------------------------------------------------------------
+def raising(*words: object) -> Any:
+    raise ValueError("no such league")
+
+
+def test_what_a_job_raises_in_a_plan_is_named(lake: Warehouse) -> None:
+    """A calendar at once; a view as soon as there is something to compare with."""
+    ran(lake)
+    for changes, what in (
+        ({"calendar": raising, "name": "other"}, "calendar"),
+        (view(rows=raising), "view sales"),
+    ):
+        job = replace(JOB, modules=("tests.test_checks",), **changes)
+        said = f"The {what} of the job {job.name} raised ValueError: no such league .test_checks.py"
+        with pytest.raises(RefusedError, match=said):
+            survey(lake, job)
+
+
+def test_a_calendar_is_not_blamed_for_tables_that_are_absent(tmp_path: Path) -> None:
+    """It may take for granted that what it requires has rows: what to load is said instead."""
+    house = open_warehouse(str(tmp_path / "lake"))
+    with pytest.raises(RefusedError, match="required input absent: shop"):
+        survey(house, replace(JOB, calendar=raising))

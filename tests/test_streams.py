@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -130,3 +131,26 @@ def test_a_stream_that_takes_no_more_for_a_while_is_waited_for() -> None:
         with os.fdopen(reading, "rb") as pipe:
             assert len(json.loads(pipe.read())["output"]["columns"]) > 80
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("which", [(1,), (2,), (0, 1, 2)])
+def test_no_file_gets_the_number_of_a_stream_that_was_closed(
+    tmp_path: Path, which: tuple[int, ...]
+) -> None:
+    """What is printed would stand in it, between the bytes of a table."""
+    path = tmp_path / "table"
+    code = (
+        "import sys\nfrom ray_backfill.cli.streams import make_steady\nmake_steady()\n"
+        f"with open({str(path)!r}, 'wb') as table:\n"
+        "    print('said'); print('said', file=sys.stderr, flush=True); sys.stdout.flush()\n"
+        "    table.write(str(table.fileno()).encode())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(),
+        preexec_fn=closed(*which),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert int(path.read_bytes()) > 2
