@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import lakes, machine, printer, scaling
+from benchmarks import lakes, machine, printer, scaling, upkeep
 from benchmarks.profiling import profile
 from benchmarks.suite import Settings, of_data, startup
 
@@ -25,6 +25,9 @@ _SCALING = {"scaling": [], "memory": ["--only", "spans", "--only", "model"]}
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["upkeep"]:
+        upkeep.main(sys.argv[2:])
+        return
     if sys.argv[1:2] and sys.argv[1] in _SCALING:
         scaling.main([*_SCALING[sys.argv[1]], *sys.argv[2:]])
         return
@@ -64,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--season", help="like 2024-25 [default: the last one]")
     one.add_argument("--functions", type=int, default=0, help="list this many of cProfile too")
     commands.add_parser("scaling", help="everything that docs/scaling.md is made of")
+    commands.add_parser("upkeep", help="what grows with history, and what `tidy` does about it")
     commands.add_parser("memory", help="of that: single spans, their memory and their stages")
     return parser
 

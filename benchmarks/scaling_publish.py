@@ -87,7 +87,7 @@ def _linked(folder: Path, one: Staged, days: Sequence[date]) -> list[Staged]:
     """The one staged file under other names: what a commit costs does not depend on contents."""
     found = []
     for day in days:
-        path = f"game_date={day}/benchmark~t~{uuid4().hex}.parquet"
+        path = f"game_date={day}/benchmark.t.{uuid4().hex}.parquet"
         (folder / path).parent.mkdir(exist_ok=True)
         os.link(folder / str(one.handle["path"]), folder / path)
         found.append(Staged(day, one.rows, one.bytes, {**one.handle, "path": path}))

@@ -19,7 +19,8 @@ from ray_backfill.warehouse.lake import Lake
 
 __all__ = ["Server"]
 
-_REQUEST = re.compile(r'"(?P<method>[A-Z]+) /(?P<path>[^" ]*) HTTP')
+_REQUEST = re.compile(r'"(?:\x1b\[[\d;]*m)*(?P<method>[A-Z]+) /(?P<path>[^" ]*) HTTP')
+"""In the server's log, which colours what is not a plain 200."""
 
 
 class Server:
@@ -63,16 +64,20 @@ class Server:
         self._process.wait()
         self._reader.join()
 
-    def settings(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Point this process's clients at the server."""
-        for name, value in {
+    def variables(self) -> dict[str, str]:
+        """What points a process's clients at the server."""
+        return {
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_REGION": "us-east-1",
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ENDPOINT_URL": self.address,
             "AWS_ALLOW_HTTP": "true",
-        }.items():
+        }
+
+    def settings(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Point this process's clients at the server."""
+        for name, value in self.variables().items():
             monkeypatch.setenv(name, value)
 
     def lake(self, folder: str = "some/lake") -> Lake:
