@@ -33,7 +33,7 @@ from ray_backfill.engine.driver import Driver, Switch
 from ray_backfill.engine.runs import RunOptions, execute
 from ray_backfill.engine.survey import survey
 from ray_backfill.engine.tidy import tidy
-from ray_backfill.planner import Plan, Selection, make_plan
+from ray_backfill.plan import Plan, Selection, make_plan
 from ray_backfill.registry import load_job
 from ray_backfill.warehouse import _tidy
 from ray_backfill.warehouse.lake import Lake
