@@ -131,7 +131,7 @@ def _night(lake: Lake, name: str, season: str | None = None) -> float:
     began = time.perf_counter()
     plan: Plan = make_plan(name, survey(lake, job, None, selection.touches), selection, workers=1)
     planned = time.perf_counter() - began
-    execute(lake, job, plan, RunOptions(name, parallel=False), Switch(), _unwatched)
+    execute(lake, job, lambda: plan, RunOptions(name, parallel=False), Switch(), _unwatched)
     return planned
 
 

@@ -46,7 +46,7 @@ def plan_of(house: Warehouse, package: Package) -> tuple[Job, Plan]:
 
 
 def carried_out(house: Warehouse, job: Job, plan: Plan, how: RunOptions) -> Any:
-    return execute(house, job, plan, how, Switch(), _unwatched)
+    return execute(house, job, lambda: plan, how, Switch(), _unwatched)
 
 
 # -- the version of what was imported ------------------------------------------------------------

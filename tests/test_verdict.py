@@ -179,7 +179,7 @@ def stopped_at(house: Warehouse, plan: Plan, event: str, how: RunOptions = INLIN
     """The report of a run that is asked to stop when the event comes."""
     switch = Switch()
     watch = watched(switch, lambda seen: seen["event"] == event)
-    return execute(house, load_job(how.job), plan, how, switch, watch)
+    return execute(house, load_job(how.job), lambda: plan, how, switch, watch)
 
 
 @pytest.mark.parametrize("event", ["published", "handover", "span_done"])
