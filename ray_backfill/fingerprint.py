@@ -14,7 +14,7 @@ from ray_backfill.calendar import DateRange, Season
 from ray_backfill.digest import NOTHING, Running, partition_digests
 from ray_backfill.job import Context, Frames, Job, View
 
-__all__ = ["Digests", "changed_views", "fingerprints", "view_digests"]
+__all__ = ["Digests", "changed_views", "fingerprints", "seen_by_views", "view_digests"]
 
 Digests = Mapping[str, Mapping[date | None, str]]
 """View name -> date (None for a view without dates) -> digest of its rows."""
@@ -28,6 +28,7 @@ def view_digests(
     `days`: only of the dates that lie in their windows; a late date of a season has all of the
     season in its frames, and most views look at the date alone.
     """
+    context = seen_by_views(context)
     if view.window.kind == "always":
         return partition_digests(view.rows(frames, context), None)
     partition = cast(str, job.output.partition)
@@ -36,6 +37,12 @@ def view_digests(
     if wanted is not None:
         rows = rows.filter(pl.col(partition).is_between(wanted.start, wanted.end, closed="left"))
     return partition_digests(rows, partition)
+
+
+def seen_by_views(context: Context) -> Context:
+    """Without later seasons: that there is a new one must not change what an old one shows."""
+    seasons = tuple(s for s in context.seasons if s.start <= context.season.start)
+    return replace(context, seasons=seasons)
 
 
 def fingerprints(

@@ -90,7 +90,7 @@ def test_run_reports_and_exits_with_what_happened(lake: Warehouse) -> None:
     """Exit 0 with a report as JSON on stdout, kept in the warehouse; then nothing to do."""
     report = call_json("run", ROLLING, "--no-parallel", warehouse=lake)
     assert (report["exit_code"], report["rows"]) == (0, len(DAYS) * 5)
-    kept = lake.get_object(f"reports/{report['run_id']}.json")
+    kept = lake.get_object(f"reports/{report['table']}/{report['run_id']}.json")
     assert kept is not None
     assert json.loads(kept) == report
     again = call("run", ROLLING, "--no-parallel", warehouse=lake)

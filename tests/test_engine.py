@@ -29,7 +29,16 @@ from ray_backfill.job import DateState, Input
 from ray_backfill.planner import Selection
 from ray_backfill.warehouse import Warehouse, open_warehouse
 from tests.conftest import DAYS, sales
-from tests.engine import INLINE, ROLLING, break_file, content, on_ray, output, planned, ran
+from tests.engine import (
+    INLINE,
+    break_file,
+    content,
+    on_ray,
+    output,
+    planned,
+    ran,
+    visible_files,
+)
 from tests.rolling_job import MEANS, SALES
 
 
@@ -245,6 +254,41 @@ def test_an_input_file_that_cannot_be_read_stops_its_dates_alone(lake: Warehouse
     assert str(broken) in report.failed[str(broken)]
 
 
+@pytest.mark.parametrize("table", ["shop.means", "shop.sales"])
+def test_a_file_that_is_put_back_is_read_again(lake: Warehouse, table: str) -> None:
+    """What cannot be read now is not remembered: nothing else would tell that it is there again."""
+    ran(lake)
+    (name,) = (uri for uri in visible_files(lake, table) if f"={DAYS[20]}/" in uri)
+    path = Path(name.removeprefix("file://"))
+    content = path.read_bytes()
+    break_file(lake, table, DAYS[20])
+    for _ in range(2):
+        assert DAYS[20] in [d.day for d in planned(lake).selected]
+    path.write_bytes(content)
+    assert planned(lake).selected == ()
+
+
+def test_beside_a_file_that_cannot_be_read_digests_are_kept(
+    lake: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the broken date is looked at again by each plan."""
+    from ray_backfill.engine import digests
+
+    ran(lake)
+    break_file(lake, "shop.sales", DAYS[20])
+    before = planned(lake).decisions
+    asked: list[Any] = []
+    real = digests.read_frame
+
+    def watched(house: Warehouse, source: Input, columns: Sequence[str], dates: Any) -> Any:
+        asked.append(dates)
+        return real(house, source, columns, dates)
+
+    monkeypatch.setattr(digests, "read_frame", watched)
+    assert planned(lake).decisions == before
+    assert asked == [[DAYS[20]], [DAYS[20]]]
+
+
 def test_digests_of_other_code_are_not_trusted(tmp_path: Path) -> None:
     """An edit of any module beside the value modules makes the cache start anew."""
     package = tmp_path / "somejobs"
@@ -270,11 +314,11 @@ def test_digests_of_other_code_are_not_trusted(tmp_path: Path) -> None:
 def test_a_broken_report_or_journal_stops_nothing(lake: Warehouse) -> None:
     """What only informs may be cut short: plans and runs go on."""
     ran(lake, selection=Selection(dates=(DAYS[0],)))
-    lake.put_object("reports/99999999T000000000-ffffff.json", b'{"job": "roll')
+    lake.put_object(f"reports/{MEANS.name}/99999999T000000000-ffffff.json", b'{"job": "roll')
     lake.put_object("runs/99999999T000000000-ffffff.ndjson", b'[1,2]\n{"event":"ru')
     from ray_backfill.engine.report import past_rate
 
-    assert past_rate(lake, ROLLING) is not None
+    assert past_rate(lake, MEANS.name) is not None
     assert ran(lake).exit_code == 0
 
 

@@ -89,7 +89,7 @@ def test_cache_journals_and_reports_that_are_none_are_passed_over(
         lake.put_object(key, poison)
     assert read_journal(lake, run_id) == []
     assert last_attempts(lake, MEANS.name) == {}
-    assert past_rate(lake, "rolling") is None
+    assert past_rate(lake, MEANS.name) is None
     assert call("status", "-w", lake.uri)
     job = load_job(ROLLING)
     facts = survey(lake, job, lambda base: base)

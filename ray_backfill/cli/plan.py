@@ -94,12 +94,12 @@ def plan(
     found = make_plan(job, facts_of(house, loaded, option, selection), selection, count, memory)
     price = getattr(house, "cost", None)
     if as_json:
-        shown = plan_json(found, past_rate(house, job))
+        shown = plan_json(found, past_rate(house, loaded.output.name))
         console.json_out(shown | ({"cost": asdict(price(loaded, found))} if price else {}))
     elif dates_only:
         _print_dates(found, _listed(found, selection.select if select else (), bool(dates)))
     else:
-        _print_plan(found, past_rate(house, job))
+        _print_plan(found, past_rate(house, loaded.output.name))
         if price and found.spans:
             _print_cost(price(loaded, found))
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ray_backfill import names
 from ray_backfill.planner import Plan
 from ray_backfill.sizing import BASE_BYTES
-from ray_backfill.stored import parsed
+from ray_backfill.stored import doubt, parsed, shaped
 from ray_backfill.warehouse import Warehouse
 
 __all__ = ["Report", "new_report", "past_memory_factor", "past_rate", "save_report"]
@@ -20,11 +21,13 @@ _JUDGED_RUNS = 10
 _TELLING_BYTES = 64 * 2**20
 _MARGIN = 1.25
 _LEAST_FACTOR = 2.0
+_SHAPE = {"rows": int, "compute_seconds": float, "memory_factor": float}
+"""What a report must hold for the next plan to learn from it."""
 
 
 @dataclass
 class Report:
-    """Kept as JSON under `reports/<run>.json`; days are ISO text."""
+    """Kept as JSON under `reports/<table>/<run>.json`; days are ISO text."""
 
     run_id: str
     job: str
@@ -143,31 +146,37 @@ def new_report(plan: Plan, run_id: str, table: str, warehouse: str, workers: int
 
 def save_report(warehouse: Warehouse, report: Report) -> None:
     data = json.dumps(asdict(report), indent=1).encode()
-    warehouse.put_object(f"reports/{report.run_id}.json", data)
+    warehouse.put_object(f"{_folder(report.table)}{report.run_id}.json", data)
 
 
-def past_rate(warehouse: Warehouse, job: str) -> float | None:
-    """Rows a second over this job's last few runs that published; None without one.
+def past_rate(warehouse: Warehouse, table: str) -> float | None:
+    """Rows a second over the last few runs that published to an output; None without one.
 
     Taken together, so that a run of one date weighs no more than its rows.
     """
     rows = seconds = 0.0
-    for found in _last_reports(warehouse, "job", job):
-        if found.get("rows") and found.get("compute_seconds"):
-            rows += float(found["rows"])
-            seconds += float(found["compute_seconds"])
+    for found in _last_reports(warehouse, table):
+        if found["rows"] > 0 and found["compute_seconds"] > 0:
+            rows += found["rows"]
+            seconds += found["compute_seconds"]
     return rows / seconds if seconds else None
 
 
 def past_memory_factor(warehouse: Warehouse, table: str) -> float | None:
     """What the last runs of an output say of `Sizing.factor`, with a margin; None without one."""
-    found = _last_reports(warehouse, "table", table)
-    factors = [float(report.get("memory_factor") or 0) for report in found]
+    factors = [found["memory_factor"] for found in _last_reports(warehouse, table)]
     return max(_LEAST_FACTOR, _MARGIN * max(factors)) if any(factors) else None
 
 
-def _last_reports(warehouse: Warehouse, field: str, value: str) -> Iterator[Mapping[str, Any]]:
-    for key in sorted(warehouse.list_objects("reports/"), reverse=True)[:_JUDGED_RUNS]:
+def _last_reports(warehouse: Warehouse, table: str) -> Iterator[Mapping[str, Any]]:
+    for key in sorted(warehouse.list_objects(_folder(table)), reverse=True)[:_JUDGED_RUNS]:
         found = parsed(warehouse.get_object(key))
-        if found.get(field) == value:
+        if shaped(found, _SHAPE):
             yield found
+        else:
+            doubt(f"The report {key} in {warehouse.uri} is of another shape: it counts as absent.")
+
+
+def _folder(table: str) -> str:
+    """Each table's reports lie by themselves: what its last runs say is found at once."""
+    return f"reports/{names.table_name(table)}/"
