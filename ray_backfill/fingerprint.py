@@ -16,7 +16,7 @@ from ray_backfill.errors import JobCodeError
 from ray_backfill.job import Context, Frames, Job, View
 from ray_backfill.user_code import called
 
-__all__ = ["Digests", "changed_views", "fingerprints", "view_digests"]
+__all__ = ["Digests", "changed_views", "fingerprints", "seen_by_views", "view_digests"]
 
 Digests = Mapping[str, Mapping[date | None, str]]
 """View name -> date (None for a view without dates) -> digest of its rows."""
@@ -31,6 +31,7 @@ def view_digests(
     season in its frames, and most views look at the date alone.
     Raises `JobCodeError` for a view that raises, or gives no frame with its dates.
     """
+    context = seen_by_views(context)
     if view.window.kind == "always":
         return partition_digests(_rows(job, view, frames, context), None)
     partition = cast(str, job.output.partition)
@@ -51,6 +52,12 @@ def _rows(
     if partition is not None and partition not in rows.columns:
         raise JobCodeError(f"{what} gave rows without the column {partition}")
     return rows
+
+
+def seen_by_views(context: Context) -> Context:
+    """Without later seasons: that there is a new one must not change what an old one shows."""
+    seasons = tuple(s for s in context.seasons if s.start <= context.season.start)
+    return replace(context, seasons=seasons)
 
 
 def fingerprints(

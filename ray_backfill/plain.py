@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from ray_backfill.calendar import Season, moved
+from ray_backfill.calendar import Season, Window, moved
 from ray_backfill.errors import UsageError
 from ray_backfill.job import Calendar, Context, Day, Frames, Input, View
 
@@ -18,9 +18,24 @@ __all__ = ["every_date", "views_of"]
 def views_of(inputs: Sequence[Input]) -> tuple[View, ...]:
     """A view of each input as it is: any other content of its columns makes dates stale.
 
-    The partition column of each table must be named as that of the output.
+    Those in whose window it lies; of a table without partitions all dates, as each is computed
+    from the whole of it. The partition column of each table must be named as that of the output.
+    Raises `UsageError` for an input that does not read the partition column of its table.
     """
-    return tuple(View(i.name, (i.name,), i.window, _rows(i.name)) for i in inputs)
+    return tuple(View(i.name, (i.name,), _window(i), _rows(i.name)) for i in inputs)
+
+
+def _window(source: Input) -> Window:
+    partition = source.table.partition
+    if partition is None:
+        return Window.always()
+    if partition not in source.columns:
+        raise UsageError(
+            f"The input '{source.name}' does not read '{partition}', by which "
+            f"{source.table.name} is partitioned: a view cannot tell its dates apart.",
+            hint=f"Add '{partition}' to the columns of the input.",
+        )
+    return source.window
 
 
 def _rows(name: str) -> Callable[[Frames, Context], pl.DataFrame]:

@@ -38,6 +38,7 @@ from tests.engine import (
     output,
     planned,
     ran,
+    visible_files,
 )
 from tests.rolling_job import MEANS, SALES
 
@@ -252,6 +253,41 @@ def test_an_input_file_that_cannot_be_read_stops_its_dates_alone(lake: Warehouse
     assert (report.exit_code, set(report.failed)) == (1, {str(day) for day in touched})
     assert len(report.published) == len(DAYS) - len(touched)
     assert str(broken) in report.failed[str(broken)]
+
+
+@pytest.mark.parametrize("table", ["shop.means", "shop.sales"])
+def test_a_file_that_is_put_back_is_read_again(lake: Warehouse, table: str) -> None:
+    """What cannot be read now is not remembered: nothing else would tell that it is there again."""
+    ran(lake)
+    (name,) = (uri for uri in visible_files(lake, table) if f"={DAYS[20]}/" in uri)
+    path = Path(name.removeprefix("file://"))
+    content = path.read_bytes()
+    break_file(lake, table, DAYS[20])
+    for _ in range(2):
+        assert DAYS[20] in [d.day for d in planned(lake).selected]
+    path.write_bytes(content)
+    assert planned(lake).selected == ()
+
+
+def test_beside_a_file_that_cannot_be_read_digests_are_kept(
+    lake: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the broken date is looked at again by each plan."""
+    from ray_backfill.engine import digests
+
+    ran(lake)
+    break_file(lake, "shop.sales", DAYS[20])
+    before = planned(lake).decisions
+    asked: list[Any] = []
+    real = digests.read_frame
+
+    def watched(house: Warehouse, source: Input, columns: Sequence[str], dates: Any) -> Any:
+        asked.append(dates)
+        return real(house, source, columns, dates)
+
+    monkeypatch.setattr(digests, "read_frame", watched)
+    assert planned(lake).decisions == before
+    assert asked == [[DAYS[20]], [DAYS[20]]]
 
 
 def test_digests_of_other_code_are_not_trusted(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from datetime import date, datetime
-from typing import Any
+from typing import Any, get_type_hints
 
 from ray_backfill import names, stored
 from ray_backfill.engine import state
@@ -36,6 +36,28 @@ __all__ = [
 _FLUSH_SECONDS = 1.0
 _TRIES = 10
 """Journals that are looked at for one that can be read."""
+_HINTS = get_type_hints(Attempt)
+_SHAPES: Mapping[str, Any] = {
+    "run": {
+        "run_id": str,
+        "job": str,
+        "table": str,
+        "at": float,
+        "workers": int,
+        "planned": {date: int},
+        "states?": {str: int},
+        "submission?": str,
+    },
+    "phase": {"phase": str, "at": float},
+    "stage": {"span": str, "attempt": int, "stage": str},
+    "span_done": {"span": str},
+    "published": {"days": {date: int}, "at": float},
+    "attempt": {"day": date}
+    | {f.name if f.default is MISSING else f"{f.name}?": _HINTS[f.name] for f in fields(Attempt)},
+    "retry": {"span": str, "attempt": int, "message": str},
+    "end": {"at": float, "exit_code": int, "verdict?": str},
+}
+"""What must stand in an event of each kind for it to be read; others are nobody's to read."""
 
 
 class Journal:
@@ -99,14 +121,27 @@ def table_of(warehouse: Warehouse, run_id: str) -> str | None:
 def read_journal(warehouse: Warehouse, run_id: str, table: str = "") -> list[dict[str, Any]]:
     """The events of a run in order; a last line that was cut short is left out.
 
-    Without its table, the run is looked for among all.
+    So are lines that are no events, with a warning: another tool or version wrote them. Without
+    its table, the run is looked for among all.
     """
     found = table or table_of(warehouse, run_id)
     if not found:
         return []
-    data = warehouse.get_object(state.key(JOURNALS, found, run_id))
-    lines = map(stored.parsed, (data or b"").splitlines())
-    return [event for event in lines if "event" in event]
+    key = state.key(JOURNALS, found, run_id)
+    lines = [stored.parsed(line) for line in (warehouse.get_object(key) or b"").splitlines()]
+    events = [event for event in lines if _is_event(event)]
+    cut_short = len(lines) > 1 and not lines[-1]
+    if wrong := len(lines) - len(events) - cut_short:
+        stored.doubt(
+            f"The journal {key} in {warehouse.uri} is of another shape: {wrong} of its "
+            f"{len(lines)} lines count as absent."
+        )
+    return events
+
+
+def _is_event(found: Mapping[str, Any]) -> bool:
+    kind = found.get("event")
+    return isinstance(kind, str) and stored.shaped(found, _SHAPES.get(kind, {}))
 
 
 def last_attempts(warehouse: Warehouse, table: str) -> dict[date, Attempt]:
@@ -125,8 +160,8 @@ def _attempts(events: Sequence[Mapping[str, Any]]) -> dict[date, Attempt]:
     found: dict[date, Attempt] = {}
     for event in events:
         if event["event"] == "attempt":
-            fields = {k: v for k, v in event.items() if k in Attempt.__dataclass_fields__}
-            found[date.fromisoformat(event["day"])] = Attempt(**fields)
+            known = {k: v for k, v in event.items() if k in Attempt.__dataclass_fields__}
+            found[date.fromisoformat(event["day"])] = Attempt(**known)
         elif event["event"] == "published":
             for day in event["days"]:
                 found.pop(date.fromisoformat(day), None)

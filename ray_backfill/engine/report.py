@@ -12,7 +12,7 @@ from ray_backfill.engine import state
 from ray_backfill.engine.state import REPORTS
 from ray_backfill.plan import Plan
 from ray_backfill.sizing import BASE_BYTES
-from ray_backfill.stored import parsed
+from ray_backfill.stored import doubt, parsed, shaped
 from ray_backfill.warehouse import Warehouse
 
 __all__ = ["Report", "new_report", "past_memory_factor", "past_rate", "save_report"]
@@ -22,6 +22,8 @@ _JUDGED_RUNS = 10
 _TELLING_BYTES = 64 * 2**20
 _MARGIN = 1.25
 _LEAST_FACTOR = 2.0
+_SHAPE = {"rows": int, "compute_seconds": float, "memory_factor": float}
+"""What a report must hold for the next plan to learn from it."""
 
 
 @dataclass
@@ -187,21 +189,23 @@ def past_rate(warehouse: Warehouse, table: str) -> float | None:
     """
     rows = seconds = 0.0
     for found in _last_reports(warehouse, table):
-        if found.get("rows") and found.get("compute_seconds"):
-            rows += float(found["rows"])
-            seconds += float(found["compute_seconds"])
+        if found["rows"] > 0 and found["compute_seconds"] > 0:
+            rows += found["rows"]
+            seconds += found["compute_seconds"]
     return rows / seconds if seconds else None
 
 
 def past_memory_factor(warehouse: Warehouse, table: str) -> float | None:
     """What the last runs of an output say of `Sizing.factor`, with a margin; None without one."""
-    found = _last_reports(warehouse, table)
-    factors = [float(report.get("memory_factor") or 0) for report in found]
+    factors = [found["memory_factor"] for found in _last_reports(warehouse, table)]
     return max(_LEAST_FACTOR, _MARGIN * max(factors)) if any(factors) else None
 
 
 def _last_reports(warehouse: Warehouse, table: str) -> Iterator[Mapping[str, Any]]:
     for run in state.newest(warehouse, REPORTS, table, _JUDGED_RUNS):
-        found = parsed(warehouse.get_object(state.key(REPORTS, table, run.run_id)))
-        if found.get("table") == table:
+        key = state.key(REPORTS, table, run.run_id)
+        found = parsed(warehouse.get_object(key))
+        if shaped(found, _SHAPE) and found.get("table") == table:
             yield found
+        else:
+            doubt(f"The report {key} in {warehouse.uri} is of another shape: it counts as absent.")

@@ -16,7 +16,7 @@ from typing import Any, cast
 import polars as pl
 
 from ray_backfill.content import content_digests, is_comparable
-from ray_backfill.engine.cache import Cache
+from ray_backfill.engine.cache import STAMPS, Cache
 from ray_backfill.engine.ledger import Ledger
 from ray_backfill.errors import ContractError, TableNotFoundError, WarehouseError
 from ray_backfill.job import Job
@@ -37,7 +37,7 @@ def read_stamps(warehouse: Warehouse, job: Job, ledger: Ledger) -> dict[date, St
     """The stamp of each date that has rows; none where there is no output yet."""
     listed = _listed(warehouse, job)
     tokens = {day: partition.token for day, partition in listed.items()}
-    cache = Cache.load(warehouse, f"{job.output.name}-stamps", "2")
+    cache = Cache.load(warehouse, f"{job.output.name}-stamps", STAMPS)
     known, lacking = cache.stamps(tokens)
     if not lacking:
         return known

@@ -6,28 +6,28 @@ The cache may be lost at any time: metadata saves a reading, it never decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import date
 from typing import Any
 
-import polars as pl
-
 from ray_backfill import loaded_code
-from ray_backfill.calendar import DateRange, Season, hull
+from ray_backfill.calendar import Season
 from ray_backfill.code_version import source_version
+from ray_backfill.contract import Table
 from ray_backfill.digest import text_digest
 from ray_backfill.engine.cache import Cache
 from ray_backfill.engine.calendars import calendar_of
+from ray_backfill.engine.digests import InputTokens, SeasonDigests
 from ray_backfill.engine.empty_dates import with_empty_dates
 from ray_backfill.engine.journal import last_attempts
 from ray_backfill.engine.ledger import Ledger, held_of, past
 from ray_backfill.engine.reading import read_frame
 from ray_backfill.engine.report import past_memory_factor
 from ray_backfill.engine.stamps import read_stamps, remembered_options
-from ray_backfill.errors import RefusedError, TableNotFoundError, WarehouseError
-from ray_backfill.fingerprint import fingerprints, view_digests
-from ray_backfill.job import Calendar, Context, DateState, Frames, Input, Job, View
+from ray_backfill.errors import JobCodeError, RefusedError, TableNotFoundError, WarehouseError
+from ray_backfill.job import Calendar, Context, DateState, Input, Job
 from ray_backfill.options import to_json
 from ray_backfill.plan import Facts, Source
 from ray_backfill.sizing import FACTOR, sizing_of
@@ -35,12 +35,6 @@ from ray_backfill.warehouse import Warehouse
 from ray_backfill.warehouse.protocol import Partition
 
 __all__ = ["survey"]
-
-UNREADABLE = "unreadable"
-"""The digest of a date whose file cannot be read: it differs from every other."""
-
-_Tokens = Mapping[str, Mapping[date | None, str]]
-"""Input name -> partition -> token of its metadata."""
 
 
 def survey(
@@ -62,20 +56,16 @@ def survey(
     remembered = remembered_options(job, stamps)
     chosen = options(remembered) if options else remembered
     version = loaded_code.code_of(job)
-    held = _held(warehouse, job)
-    tokens = {name: {p.day: p.token for p in parts} for name, parts in held.items()}
-    cache = Cache.load(warehouse, job.name, f"{_source(job)}/{to_json(chosen)}")
-    calendar = _calendar(warehouse, job, tokens, chosen, cache)
+    held = _held(warehouse, job.inputs)
+    tokens = _tokens(held)
+    cache = Cache.load(warehouse, job.name, f"{_source(job)}/{_contract(job)}/{to_json(chosen)}")
+    calendar, is_new = _calendar(warehouse, job, tokens, chosen, cache)
     stamps = with_empty_dates(warehouse, job, calendar, stamps)
     attempts = last_attempts(warehouse, job.output.name)
     known = stamps.keys() | {day for day, attempt in attempts.items() if attempt.kind == "data"}
-    prints: dict[date, str] = {}
-    for season in filter(wanted, calendar.seasons):
-        days = [d.day for d in calendar.days.values() if d.state is None and d.day in season.range]
-        if not known.isdisjoint(days):
-            context = Context(calendar.seasons, season, chosen)
-            prints |= _season_prints(warehouse, job, sorted(days), context, tokens, cache)
-    cache.save()
+    found = _seasons(job, calendar, chosen, tokens, cache, known, wanted)
+    prints = {d: text for one in found for d, text in one.prints(warehouse).items()}
+    _keep(warehouse, job, tokens, cache, found, calendar if is_new else None)
     history, codes = past(ledger, stamps, prints, version)
     return Facts(
         calendar=calendar,
@@ -102,6 +92,25 @@ def survey(
     )
 
 
+def _seasons(
+    job: Job,
+    calendar: Calendar,
+    options: Any,
+    tokens: InputTokens,
+    cache: Cache,
+    known: AbstractSet[date],
+    wanted: Callable[[Season], bool],
+) -> list[SeasonDigests]:
+    """The digests of the seasons that hold something known."""
+    found = []
+    for season in filter(wanted, calendar.seasons):
+        days = [d.day for d in calendar.days.values() if d.state is None and d.day in season.range]
+        if not known.isdisjoint(days):
+            context = Context(calendar.seasons, season, options)
+            found.append(SeasonDigests(job, sorted(days), context, tokens, cache))
+    return found
+
+
 def _source(job: Job) -> str:
     """All code that a calendar or a digest comes from: the job's, what that imports, the engine."""
     functions = (job.calendar, *(view.rows for view in job.views))
@@ -109,38 +118,92 @@ def _source(job: Job) -> str:
     return source_version(job.modules, sorted(name for name in shown if name))
 
 
-def _held(warehouse: Warehouse, job: Job) -> dict[str, list[Partition]]:
+def _contract(job: Job) -> str:
+    """Digest of what the job says of its inputs and views: the same rows read as another kind, or
+    shown over another window, are other content.
+    """
+    inputs = [
+        (i.name, i.table.name, i.table.partition, i.window, _read_as(i.table, i.columns))
+        for i in job.inputs
+    ]
+    views = [(v.name, v.inputs, v.window, v.local) for v in job.views]
+    calendar = [(n, _read_as(job.input(n).table, c)) for n, c in job.calendar_inputs.items()]
+    return text_digest(repr((inputs, views, calendar, job.output.partition)))
+
+
+def _read_as(table: Table, columns: Sequence[str]) -> list[tuple[str, str]]:
+    return [(name, str(dtype)) for name, dtype in table.schema().items() if name in columns]
+
+
+def _held(warehouse: Warehouse, inputs: Iterable[Input]) -> dict[str, list[Partition]]:
     """Input name -> the partitions of its table; none of a table that is absent."""
     by_table: dict[str, list[Partition]] = {}
+    of = {i.name: i.table for i in inputs}
     # Once a table: a job may read one table by several inputs.
-    for name, table in {i.table.name: i.table for i in job.inputs}.items():
+    for name, table in {table.name: table for table in of.values()}.items():
         try:
             by_table[name] = warehouse.partitions(table)
         except TableNotFoundError:
             by_table[name] = []
-    return {i.name: by_table[i.table.name] for i in job.inputs}
+    return {name: by_table[table.name] for name, table in of.items()}
+
+
+def _tokens(held: Mapping[str, Sequence[Partition]]) -> InputTokens:
+    return {name: {p.day: p.token for p in parts} for name, parts in held.items()}
 
 
 def _calendar(
-    warehouse: Warehouse, job: Job, tokens: _Tokens, options: Any, cache: Cache
-) -> Calendar:
-    token = text_digest(repr([sorted(tokens[n].items(), key=str) for n in job.calendar_inputs]))
-    calendar = cache.calendar(token)
+    warehouse: Warehouse, job: Job, tokens: InputTokens, options: Any, cache: Cache
+) -> tuple[Calendar, bool]:
+    """The calendar, and whether it was made now, of tables that are all there."""
     absent = [i.table.name for i in job.inputs if i.required and not tokens[i.name]]
-    if calendar is None:
+    calendar = cache.calendar(_calendar_token(job, tokens))
+    if is_new := calendar is None:
         frames = {
             name: read_frame(warehouse, replace(job.input(name), required=False), columns, None)
             for name, columns in job.calendar_inputs.items()
         }
         try:
             calendar = calendar_of(job, frames, options, warehouse.partition_range)
-        except RefusedError:
+        except (RefusedError, JobCodeError):
             if not absent:
                 raise
             calendar = Calendar((), {})  # what it says of empty tables is beside the point
-        else:
-            cache.put_calendar(token, calendar)
-    return _blocked(warehouse, calendar, absent) if absent else calendar
+    if absent:
+        return _blocked(warehouse, calendar, absent), False
+    return calendar, is_new
+
+
+def _calendar_token(job: Job, tokens: InputTokens) -> str:
+    return text_digest(repr([sorted(tokens[n].items(), key=str) for n in job.calendar_inputs]))
+
+
+def _keep(
+    warehouse: Warehouse,
+    job: Job,
+    tokens: InputTokens,
+    cache: Cache,
+    seasons: Sequence[SeasonDigests],
+    calendar: Calendar | None,
+) -> None:
+    """Keep what was read, where the tables are still what they were before the reading.
+
+    They are looked at once more for it, and only those that were read.
+    """
+    read = {name for season in seasons for name in season.read}
+    read |= set(job.calendar_inputs) if calendar else set()
+    if not read:
+        return
+    try:
+        now = {**tokens, **_tokens(_held(warehouse, map(job.input, sorted(read))))}
+    except WarehouseError:
+        return
+    token = _calendar_token(job, tokens)
+    if calendar and token == _calendar_token(job, now):
+        cache.put_calendar(token, calendar)
+    for season in seasons:
+        season.keep(now)
+    cache.save()
 
 
 def _blocked(warehouse: Warehouse, calendar: Calendar, absent: Sequence[str]) -> Calendar:
@@ -158,116 +221,3 @@ def _blocked(warehouse: Warehouse, calendar: Calendar, absent: Sequence[str]) ->
         for day, entry in calendar.days.items()
     }
     return replace(calendar, days=days)
-
-
-def _season_prints(
-    warehouse: Warehouse,
-    job: Job,
-    days: Sequence[date],
-    context: Context,
-    tokens: _Tokens,
-    cache: Cache,
-) -> dict[date, str]:
-    """Fingerprints of one season's due days; reads only what the cache does not know."""
-    views = {v.name: _view_tokens(job, v, days, context.seasons, tokens) for v in job.views}
-    lacking = {
-        view.name: cache.lacking(context.season.name, view.name, views[view.name])
-        for view in job.views
-    }
-    frames, broken = _frames(warehouse, job, days, context.seasons, lacking)
-    digests: dict[str, Mapping[date | None, str]] = {}
-    for view in job.views:
-        fresh = lacking[view.name]
-        found = view_digests(job, view, frames, context) if fresh else {}
-        bad = {day for name in view.inputs for day in broken.get(name, ())}
-        digests[view.name] = cache.update(
-            context.season.name,
-            view.name,
-            views[view.name],
-            fresh,
-            {**found, **dict.fromkeys(bad, UNREADABLE)},
-            keep=not bad,
-        )
-    return fingerprints(job, digests, days, context.seasons)
-
-
-def _view_tokens(
-    job: Job, view: View, days: Sequence[date], seasons: Sequence[Season], tokens: _Tokens
-) -> dict[date | None, str]:
-    """The cache keys of a view in one season: token by date; one token for all if not local."""
-    window = _hull_of(view, days, seasons)
-    inputs = [job.input(name) for name in view.inputs]
-    if window is None:
-        return {None: text_digest(repr([sorted(tokens[i.name].items(), key=str) for i in inputs]))}
-    if not view.local:
-        parts = [_within(tokens[i.name], i.extent(days, seasons)) for i in inputs]
-        return dict.fromkeys(window.days(), text_digest(repr(parts)))
-    present = sorted({d for i in inputs for d in tokens[i.name] if d is not None and d in window})
-    # A table without partitions stands under None, and a date of the view rests on all of it.
-    return {
-        d: "+".join(tokens[i.name].get(d if i.table.partition else None, "-") for i in inputs)
-        for d in present
-    }
-
-
-def _within(tokens: Mapping[date | None, str], dates: DateRange | None) -> list[tuple[str, str]]:
-    return sorted(
-        (str(d), token) for d, token in tokens.items() if dates is None or d is None or d in dates
-    )
-
-
-def _hull_of(view: View, days: Sequence[date], seasons: Sequence[Season]) -> DateRange | None:
-    if view.window.kind == "always":
-        return None
-    found = hull(b for b in (view.window.bounds(d, seasons) for d in days) if b is not None)
-    return found or DateRange(days[0], days[0])
-
-
-def _frames(
-    warehouse: Warehouse,
-    job: Job,
-    days: Sequence[date],
-    seasons: Sequence[Season],
-    lacking: Mapping[str, Sequence[date | None]],
-) -> tuple[Frames, Mapping[str, Sequence[date]]]:
-    """Frames of the inputs of the views that lack digests; others come empty.
-
-    An input that only local views ask for is read on the lacking dates alone. Beside them, the
-    dates of each input that cannot be read: a plan names them, and goes on with the others.
-    """
-    frames: dict[str, pl.DataFrame] = {}
-    broken: dict[str, Sequence[date]] = {}
-    for source in job.inputs:
-        asking = [v for v in job.views if source.name in v.inputs and lacking[v.name]]
-        if not asking:
-            frames[source.name] = source.table.empty().select(source.columns)
-            continue
-        dates: Any = source.extent(days, seasons)
-        if dates is not None and all(v.local for v in asking):
-            dates = sorted({d for v in asking for d in lacking[v.name] if d is not None})
-        try:
-            frames[source.name] = read_frame(warehouse, source, source.columns, dates)
-        except WarehouseError:
-            if dates is None:
-                raise
-            frames[source.name], broken[source.name] = _readable(warehouse, source, dates)
-    return frames, broken
-
-
-def _readable(
-    warehouse: Warehouse, source: Input, dates: DateRange | Sequence[date]
-) -> tuple[pl.DataFrame, list[date]]:
-    """What can be read of an input, date by date, and the dates that cannot."""
-    parts, broken = [source.table.empty().select(source.columns)], []
-    held = [p.day for p in warehouse.partitions(source.table) if p.day is not None]
-    for day in (day for day in held if day in dates):
-        try:
-            parts.append(read_frame(warehouse, source, source.columns, [day]))
-        except WarehouseError:
-            broken.append(day)
-    if not broken:
-        raise WarehouseError(
-            f"{source.table.name} could be read date by date, but not as a whole.",
-            hint="Try again; if it stays so, its files change while they are read.",
-        )
-    return pl.concat(parts), broken
