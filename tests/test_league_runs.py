@@ -237,6 +237,34 @@ def test_a_broken_file_of_lines_stops_its_date_alone(league: Warehouse) -> None:
     assert "cannot be read" in report.failed[str(day)]
 
 
+def test_one_mislabelled_game_removes_and_hollows_out_nothing(league: Warehouse) -> None:
+    """Its season ends where the label says: what lies behind is kept, what looked there waits."""
+    rows, before = stored(league, SCHEDULE), output(league, JOB)
+    days = [day for day, season in due(league).items() if season == "2024-25"]
+    wrong = rows.filter(pl.col("game_date") == days[20])["game_id"].sort()[0]
+    is_it = pl.col("game_id") == wrong
+    rewrite(
+        league,
+        SCHEDULE,
+        rows.with_columns(
+            season=pl.when(is_it).then(pl.lit("2025-2026")).otherwise("season"),
+            game_id=pl.when(is_it).then(pl.lit("no id")).otherwise("game_id"),
+        ),
+    )
+    plan = plan_of(league)
+    assert set(days[21:]) <= set(plan.kept)
+    assert set(days[:20]) <= set(plan.shrinking)
+    assert all(SCHEDULE.name in why for why in plan.kept.values())
+    assert "outside of the look-back now" in plan.shrinking[days[0]]
+    report = ran(league, how=PLAYER_CONTEXT)
+    assert (report.exit_code, report.removed) == (3, [])
+    key = ["game_date", "player_lookup"]
+    untouched = pl.col("game_date").is_in([*plan.kept, *plan.shrinking])
+    assert (
+        output(league, JOB).filter(untouched).sort(key).equals(before.filter(untouched).sort(key))
+    )
+
+
 def test_rows_that_disagree_quarantine_their_date_alone(tmp_path: Path) -> None:
     """Two box scores of one key and no `processed_at`: exit 1, the keys named, others published."""
     plain = replace(SMALL, seasons=1, withhold_lines="")
