@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import polars as pl
 import pytest
 
 from ray_backfill.contract import Table
+from ray_backfill.plan import Selection
 from ray_backfill.warehouse import Warehouse, open_warehouse
+from ray_backfill_nba.demo_league import LeagueSpec
 from ray_backfill_nba.player_context import JOB
 from ray_backfill_nba.raw_tables import (
     ALIASES,
@@ -23,9 +26,9 @@ from ray_backfill_nba.raw_tables import (
     REGISTRY,
     SCHEDULE,
 )
-from tests.engine import content, output, ran
+from tests.engine import break_file, content, on_ray, output, ran
 from tests.frames import in_contract
-from tests.league import PLAYER_CONTEXT, fill, late, plan_of, touched
+from tests.league import PLAYER_CONTEXT, SMALL, fill, late, plan_of, touched
 
 
 @pytest.fixture(scope="module")
@@ -207,3 +210,119 @@ def test_an_alias_touches_the_dates_of_whom_it_means(league: Warehouse) -> None:
     dates = {d for rows in feeds for d in rows.filter(player_lookup=nobody)["game_date"]}
     assert set(touched(plan_of(league))) == dates & set(due(league))
     assert dates
+
+
+def test_an_arena_that_moved_touches_every_date(league: Warehouse) -> None:
+    """Team locations are an input of every date."""
+    rows = stored(league, LOCATIONS)
+    rewrite(league, LOCATIONS, rows.with_columns(pl.col("latitude") + 1))
+    plan = touched(plan_of(league))
+    assert set(plan) == set(due(league))
+    assert set(plan.values()) == {"changed: locations"}
+
+
+def test_partly_blocked_dates_are_computed_and_reported(league: Warehouse) -> None:
+    """A final game without box scores is named; the other games of its date have rows."""
+    noted = {d.day: d.notes for d in plan_of(league).decisions if d.notes}
+    assert noted
+    for day, notes in noted.items():
+        assert day in due(league)
+        assert any("box scores" in note for note in notes)
+
+
+def test_a_blocked_date_is_named_and_never_computed(league: Warehouse) -> None:
+    """All games final and no gamebook rows: blocked, with the reason."""
+    blocked = {d.day: d.reason for d in plan_of(league).decisions if d.state == "blocked"}
+    assert blocked
+    assert all("no box scores" in reason for reason in blocked.values())
+    assert not set(blocked) & set(due(league))
+
+
+def test_a_broken_file_of_lines_stops_its_date_alone(league: Warehouse) -> None:
+    """Without any cache the plan goes on around the file, and a run names it and its date."""
+    day = sorted(due(league))[40]
+    break_file(league, GAME_LINES.name, day)
+    for key in league.list_objects("cache/"):
+        league.put_object(key, b"")
+    assert touched(plan_of(league)) == {day: "changed: game_lines"}
+    report = ran(league, how=PLAYER_CONTEXT)
+    assert (report.exit_code, list(report.failed)) == (1, [str(day)])
+    assert "cannot be read" in report.failed[str(day)]
+
+
+def test_one_mislabelled_game_removes_and_hollows_out_nothing(league: Warehouse) -> None:
+    """Its season ends where the label says: what lies behind is kept, what looked there waits."""
+    rows, before = stored(league, SCHEDULE), output(league, JOB)
+    days = [day for day, season in due(league).items() if season == "2024-25"]
+    wrong = rows.filter(pl.col("game_date") == days[20])["game_id"].sort()[0]
+    is_it = pl.col("game_id") == wrong
+    rewrite(
+        league,
+        SCHEDULE,
+        rows.with_columns(
+            season=pl.when(is_it).then(pl.lit("2025-2026")).otherwise("season"),
+            game_id=pl.when(is_it).then(pl.lit("no id")).otherwise("game_id"),
+        ),
+    )
+    plan = plan_of(league)
+    assert set(days[21:]) <= set(plan.kept)
+    assert set(days[:20]) <= set(plan.shrinking)
+    assert all(SCHEDULE.name in why for why in plan.kept.values())
+    assert "outside of the look-back now" in plan.shrinking[days[0]]
+    report = ran(league, how=PLAYER_CONTEXT)
+    assert (report.exit_code, report.removed) == (3, [])
+    key = ["game_date", "player_lookup"]
+    untouched = pl.col("game_date").is_in([*plan.kept, *plan.shrinking])
+    assert (
+        output(league, JOB).filter(untouched).sort(key).equals(before.filter(untouched).sort(key))
+    )
+
+
+def test_rows_that_disagree_quarantine_their_date_alone(tmp_path: Path) -> None:
+    """Two box scores of one key and no `processed_at`: exit 1, the keys named, others published."""
+    plain = replace(SMALL, seasons=1, withhold_lines="")
+    day = sorted(set(_dates(plain)))[20]
+    house = open_warehouse(str(tmp_path / "lake"))
+    fill(house, replace(plain, conflict_date=day))
+    report = ran(house, how=PLAYER_CONTEXT)
+    assert report.exit_code == 1
+    assert list(report.quarantined) == [str(day)]
+    assert "nbac_gamebook_player_stats" in report.quarantined[str(day)]
+    assert str(day) not in report.published
+
+
+def _dates(spec: LeagueSpec) -> list[date]:
+    from ray_backfill_nba.demo_league import tables
+
+    return tables(spec)[GAMEBOOK.name]["game_date"].to_list()
+
+
+def test_sameness_whatever_the_workers_spans_and_row_order(
+    computed: Path, tmp_path: Path, ray_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1 worker, 4 workers, this process; spans of a day or a season; rows shuffled, repeated."""
+    truth = content(open_warehouse(str(computed)), JOB)
+    autumn = Selection(start=date(2025, 11, 1), end=date(2025, 11, 25))
+    ways = {
+        "one worker": (on_ray(ray_address, 1, job="player_context"), 400, Selection()),
+        "four workers": (on_ray(ray_address, 4, job="player_context", batch=5), 20, Selection()),
+        "a day a span": (PLAYER_CONTEXT, 1, autumn),
+    }
+    for name, (how, longest, asked) in ways.items():
+        house = open_warehouse(str(tmp_path / name))
+        for table, rows in fill(house).items():
+            _append_again(house, table, rows)
+        monkeypatch.setattr("ray_backfill.spans._SHORTEST_SPAN", longest)
+        monkeypatch.setattr("ray_backfill.spans._SPANS_PER_WORKER", 1 if longest > 99 else 1000)
+        assert ran(house, selection=asked, how=how).exit_code == 0
+        found = content(house, JOB)
+        same = truth.filter(pl.col("game_date").is_in(found["game_date"].implode()))
+        assert found.equals(same), name
+        assert asked == autumn or found.height == truth.height
+
+
+def _append_again(house: Warehouse, name: str, rows: pl.DataFrame) -> None:
+    from ray_backfill_nba.raw_tables import RAW_TABLES
+
+    table = next(t for t in RAW_TABLES if t.name == name)
+    house.append(table, rows.sample(fraction=0.5, shuffle=True, seed=9).to_arrow())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deltalake import DeltaTable
 from obstore.exceptions import GenericError, PermissionDeniedError
 
 from ray_backfill.cli.signals import signals
@@ -17,6 +18,7 @@ from ray_backfill.engine.driver import Switch
 from ray_backfill.engine.journal import read_journal, run_ids
 from ray_backfill.engine.report import Report
 from ray_backfill.errors import LeaseHeldError, RefusedError, WarehouseError
+from ray_backfill.plan import Allow
 from ray_backfill.warehouse import Warehouse, _lease, _objects, open_warehouse
 from ray_backfill.warehouse.lake import Lake
 from tests.conftest import DAYS
@@ -250,3 +252,22 @@ def test_one_error_of_the_store_at_the_lease_check_is_tried_again(
     _ended_as_it_ended(lake, report)
     assert report.retry_counts == {"infrastructure": 1}
     assert report.warnings == []
+
+
+def test_one_error_of_the_store_while_dates_are_emptied_is_tried_again(
+    lake: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Removing is a commit like any other."""
+    ran(lake)
+    DeltaTable(f"{lake.uri}/shop/sales").delete(f"day = '{DAYS[-1]}'")
+    real, fails = _lease.check, iter([True])
+
+    def check(uri: str, lease: Any) -> Any:
+        if next(fails, False):
+            raise GenericError("503 Slow Down")
+        return real(uri, lease)
+
+    monkeypatch.setattr(_lease, "check", check)
+    report = ran(lake, allow=Allow(removals=1))
+    assert (report.exit_code, report.removed) == (0, [str(DAYS[-1])])
+    assert DAYS[-1] not in set(content(lake)["day"])

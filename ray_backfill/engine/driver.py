@@ -34,6 +34,8 @@ __all__ = ["Driver", "Switch"]
 
 _log = logging.getLogger(__name__)
 _LONGEST_BACKOFF = 60.0
+_COMMITS = 3
+"""Times that emptying dates is tried."""
 _WAITING = "waiting for workers"
 
 
@@ -94,9 +96,20 @@ class Driver:
         self._record.begin()
         removals = self._plan.removals
         if removals:
-            self._warehouse.publish(self._job.table, [], remove=removals, lease=self._lease())
+            self._empty(removals)
             self.report.removed = [str(day) for day in removals]
             self.emit({"event": "published", "days": {str(day): 0 for day in removals}})
+
+    def _empty(self, days: Sequence[date]) -> None:
+        """Empty dates in one commit; an error of the warehouse is tried again, as elsewhere."""
+        for attempt in range(_COMMITS):
+            try:
+                self._warehouse.publish(self._job.table, [], remove=days, lease=self._lease())
+                return
+            except WarehouseError:
+                if attempt == _COMMITS - 1:
+                    raise
+            time.sleep(self._settings.backoff_seconds * 2**attempt)
 
     def run(self, executor: Executor, restamp: Sequence[Decision] = ()) -> None:
         """Compute and publish every span of the plan; `restamp` are written again as they are."""
