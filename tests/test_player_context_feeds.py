@@ -84,6 +84,17 @@ def test_the_feed_is_the_earlier_middle_of_distinct_pairs() -> None:
     assert tipoff(rows)[0] == TIP + timedelta(hours=1)
 
 
+def test_a_pair_of_both_tables_counts_once() -> None:
+    """Of 0 and of 2 and 2 hours, both of one snapshot, the earlier middle of two is 0."""
+    seen = TIP - timedelta(hours=5)
+    rows = season(D) | {raw.POINTS_PROPS: starts(0)}
+    rows[raw.SCHEDULE][0]["game_date_est"] = None
+    late = TIP + timedelta(hours=2)
+    rows[raw.POINTS_PROPS].append(prop(20.5, 300, game_start_time=late))
+    rows[raw.GAME_LINES] = [spread(-4.5, "x", commence_time=late, snapshot_timestamp=seen)]
+    assert tipoff(rows)[0] == TIP
+
+
 def test_the_feed_of_another_game_says_nothing() -> None:
     """The game's rows are those of the date and its two teams."""
     rows = season(D) | {raw.POINTS_PROPS: [prop(20.5, 60, game_start_time=TIP + timedelta(0, 5))]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -94,11 +94,43 @@ def changed(tables: Tables, random: Random) -> tuple[dict[str, pl.DataFrame], st
     return {**tables, table.name: pl.concat([base, brought])}, f"{kind} in {table.name}: {other}"
 
 
+ODD: dict[str, tuple[Any, ...]] = {
+    "game_status": (1, 2, 3, 4, None),
+    "home_team_score": (0, 100, None),
+    "away_team_score": (0, 100, None),
+    "season": ("2023-2024", "2024-25", "24/25"),
+    "season_type": ("Pre Season", "PLAYOFFS", "Play-In", "something"),
+    "game_id": ("0022300001", "0012400002", "0042400003", "x"),
+    "minutes_decimal": (0.0, 12.5),
+    "points": (0, 5, 6, 30),
+    "player_status": ("Active ", "dnp", "suspended"),
+    "points_line": (0.0, 20.5, 99.5),
+    "opening_line": (0.0, 18.5, 99.5),
+    "outcome_point": (0.0, -46.5, 500.0),
+    "outcome_name": (" OVER", "under ", "Draw"),
+    "bet_side": ("OVER", "yes"),
+    "market_type": ("Points", "rebounds"),
+    "bookmaker": ("Draft Kings", "fanduel", "-"),
+    "bookmaker_key": ("Draft Kings", "fanduel", "-"),
+    "injury_status": ("OUT", "day-to-day", "gtd"),
+    "team": ("brk ", "DEL"),
+    "team_abbr": ("brk ", "DEL"),
+}
+"""Values that the columns seldom have, and that the rules are about."""
+
+
 def drawn(column: Column, frame: pl.DataFrame, random: Random) -> Any:
-    """A value that the column has elsewhere, or none."""
+    """A value that the column has elsewhere, or none, or an odd one; a time some hours away."""
     if column.nullable and random.random() < 0.2:
         return None
-    return random.choice(frame[column.name].to_list())
+    if column.name in ODD and random.random() < 0.5:
+        return random.choice(ODD[column.name])
+    value = random.choice(frame[column.name].to_list())
+    if isinstance(value, str) and random.random() < 0.2:
+        return f" {value.upper()}"
+    if isinstance(value, datetime) and random.random() < 0.5:
+        return value + timedelta(hours=random.choice((-4, -2, 2, 4, 30)))
+    return value
 
 
 def small(seed: int) -> Tables:

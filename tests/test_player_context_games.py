@@ -60,6 +60,11 @@ def test_a_final_without_scores_is_played_where_both_teams_have_rows() -> None:
     assert found["team_win_pct"] == 0.0  # the other two were ties
     rows[raw.SCHEDULE][2] |= {"home_team_score": 0, "away_team_score": 0}
     assert row(rows)["games_played_season"] == 3
+    # One side without points is a score.
+    rows[raw.SCHEDULE][2] |= {"home_team_score": 0, "away_team_score": 20}
+    found = row(rows, "bobsmall")
+    assert (found["team_win_pct"], found["missing_box_scores"]) == (1 / 3, 0)
+    assert row(rows)["missing_box_scores"] == 1
 
 
 def test_a_final_without_scores_and_rows_is_off() -> None:
@@ -257,7 +262,8 @@ def test_a_season_starts_with_a_date_that_is_followed() -> None:
     assert calendar(rows).seasons[0].start == DAY_4
     assert D - timedelta(40) not in calendar(rows).days
     assert calendar(season(*ago(40, 20))).seasons[0].start == D - timedelta(40)
-    assert calendar(season(*ago(14, 7))).seasons[0].start == D - timedelta(14)
+    assert calendar(season(*ago(40, 14, 7))).seasons[0].start == D - timedelta(14)
+    assert calendar(season(*ago(40, 16, 8))).seasons[0].start == D - timedelta(40)
 
 
 def test_an_off_game_starts_no_season() -> None:
@@ -289,6 +295,7 @@ def test_rows_that_disagree_make_no_complete_box_score() -> None:
     """Also where the known points sum to the score."""
     rows = season(*ago(4, 2))
     rows[raw.GAMEBOOK].append(line(DAY_2, field_goals_made=3))
+    rows[raw.SCHEDULE][1] |= {"home_team_score": 20, "away_team_score": 20}
     found = row(rows)
     assert (found["missing_box_scores"], found["days_rest"]) == (1, None)
     assert row(rows, "bobsmall")["missing_box_scores"] == 0

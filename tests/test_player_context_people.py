@@ -131,6 +131,7 @@ def test_an_alias_of_several_players_is_nobody() -> None:
     rows = season(D) | {raw.POINTS_PROPS: [prop(20.5, 60, player_lookup="annt")]}
     rows[raw.ALIASES] = [known_as(), known_as(player="bobsmall")]
     assert not row(rows)["has_prop_line"]
+    assert not row(rows, "bobsmall")["has_prop_line"]
     rows[raw.ALIASES] = [known_as(season="2025-26"), known_as(player="bobsmall", season="2024-25")]
     assert row(rows)["has_prop_line"]
     rows[raw.ALIASES] = [known_as(team_abbr="BOS"), known_as(player="bobsmall", team_abbr="NYK")]
@@ -151,8 +152,12 @@ def test_somebody_of_the_date_is_never_replaced() -> None:
     # In the gamebook cy is Ann, since the two never stand there together.
     found = row(rows)
     assert (found["games_played_season"], found["current_points_line"]) == (1, 20.5)
-    rows[raw.ALIASES] = [known_as("cy", team_abbr="NYK"), known_as("bobsmall")]
+    # The alias is not of the cy of New York, who therefore stands on D himself.
+    rows = season(D) | {raw.ALIASES: [known_as("cy", team_abbr="BOS")]}
+    rows[raw.GAMEBOOK].append(line(D, "cy", "NYK"))
+    rows[raw.POINTS_PROPS] = [prop(20.5, 60, player_lookup="cy")]
     assert row(rows, "cy")["current_points_line"] == 20.5
+    assert not row(rows)["has_prop_line"]
 
 
 def test_the_calendar_knows_the_aliases() -> None:
