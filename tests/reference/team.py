@@ -24,7 +24,7 @@ def usage_weight(box: Box) -> Fraction:
 def game_minutes(team: list[Box]) -> int:
     """240, and 25 for each overtime, from the minutes of those who played for one team."""
     minutes = Fraction(sum(thousandths(box.minutes) for box in team), 1000)
-    return 240 + 25 * max(0, half_up((minutes - 240) / 25))
+    return 240 + 25 * half_up((minutes - 240) / 25)
 
 
 @dataclass(frozen=True)
