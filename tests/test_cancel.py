@@ -157,10 +157,9 @@ def test_a_request_that_came_too_late_is_swept_by_the_next_run(lake: Warehouse) 
 def test_a_request_for_a_run_at_work_on_another_table_is_not_swept(lake: Warehouse) -> None:
     """Several tables of a lake are worked on at once: each run ends by its own requests."""
     other = replace(MEANS, name="shop.other")
-    lake.put_object(
-        f"runs/{other.name}/{RUN}.ndjson",
-        json.dumps({"event": "run", "table": other.name}).encode(),
-    )
+    begun = {"run_id": RUN, "job": "other", "workers": 1, "planned": {}, "at": 1735689600.0}
+    first = {"event": "run", "table": other.name, **begun}
+    lake.put_object(f"runs/{other.name}/{RUN}.ndjson", json.dumps(first).encode())
     lease = lake.acquire_lease(other, RUN, seconds=600, steal=False)
     control.request(lake, RUN, CancelRequest())
     ran(lake)
