@@ -154,4 +154,5 @@ def test_what_changes_a_value_changes_the_fingerprint(seed: int) -> None:
             moved = before[day].content != after[day].content
             met[moved] += 1
             assert not moved or before[day].fingerprint != after[day].fingerprint, (day, what)
-    assert met[True] > CHANGES, "hardly any change changed a value"
+    # Many draws are no change to a date: an unusable line, another scrape, a row of nobody.
+    assert met[True] > CHANGES // 4, "hardly any change changed a value"
