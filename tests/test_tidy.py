@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from ray_backfill.engine.tidy import tidy
 from ray_backfill.errors import LeaseHeldError, LeaseLostError, UsageError
-from ray_backfill.warehouse import _compact, _stage
+from ray_backfill.warehouse import _compact, _expire, _stage
 from ray_backfill.warehouse.lake import Lake
 from ray_backfill.warehouse.protocol import Tidied
 from tests.conftest import environment
@@ -455,6 +455,25 @@ def test_what_is_staged_or_not_ours_stays(house: Lake) -> None:
     assert (folder / str(young.handle["path"])).exists()
     assert not (folder / str(old.handle["path"])).exists()
     assert "2 files (16 bytes) that no version names were not staged by this tool" in done.notes[0]
+
+
+def test_a_version_that_another_tool_restores_meanwhile_keeps_its_files(
+    house: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks for no lease: what is the newest now is not deleted, though it was old before."""
+    for points in range(3):
+        house.append(OUT, scores(D1, points).to_arrow(), replace_dates=True)
+    date_back(house, OUT.name, 90)
+    real = _expire.planned
+
+    def beside(*args: Any, **kwargs: Any) -> Any:
+        found = real(*args, **kwargs)
+        DeltaTable(f"{house.uri}/out/scores").restore(0)
+        return found
+
+    monkeypatch.setattr(_expire, "planned", beside)
+    tidied(house, OUT.name)
+    assert stored(house, OUT)["points"].to_list() == [0, 0, 0]
 
 
 def test_a_link_out_of_the_lake_is_not_followed(house: Lake, tmp_path: Path) -> None:
