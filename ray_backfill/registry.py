@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ray_backfill import names
@@ -86,11 +88,20 @@ def _loaded(spec: str, load: Callable[[], object]) -> object:
             raise cause from None  # what the job's definition says itself
         absent = isinstance(cause, ImportError | AttributeError)
         raise UsageError(
-            f"The job '{spec}' cannot be imported: {cause if absent else error}.",
+            f"The job '{spec}' cannot be imported: {cause if absent else error}{_place(cause)}.",
             hint="Check the spelling, and that its folder is on PYTHONPATH."
             if absent
             else "Importing its module must neither fail nor end the program.",
         ) from error
+
+
+def _place(cause: BaseException | None) -> str:
+    """Where it was raised: whoever wrote the module needs no traceback for that."""
+    frames = traceback.extract_tb(cause.__traceback__ if cause else None)
+    written = [frame for frame in frames if not frame.filename.startswith("<frozen ")]
+    if not written:
+        return ""
+    return f" ({Path(written[-1].filename).name}, line {written[-1].lineno})"
 
 
 def _installed() -> list[Job]:

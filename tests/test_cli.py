@@ -275,7 +275,27 @@ def test_quiet_leaves_out_what_went_well(lake: Warehouse) -> None:
 
 def test_an_error_that_nobody_expected_is_a_line_with_its_traceback(tmp_path: Path) -> None:
     """Of a run: exit 1, and not a word that is no line."""
-    (tmp_path / "broken.py").write_text("raise RuntimeError('this module is broken')")
+    broken = (
+        "def survey(*_): raise RuntimeError('the engine is broken')\n"
+        "from ray_backfill.engine import survey as module\nmodule.survey = survey\n"
+        "from ray_backfill.cli import main\nmain()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", broken, "run", ROLLING, "-w", str(tmp_path / "lake")],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (line,) = said(done)
+    assert (done.returncode, line["level"], line["job"]) == (1, "error", ROLLING)
+    assert "the engine is broken" in line["message"]
+    assert "Traceback" in line["traceback"]
+
+
+def test_a_job_whose_import_fails_is_a_line_with_its_place(tmp_path: Path) -> None:
+    """Its own error is no accident of the program: exit 2, what it raised and where."""
+    (tmp_path / "broken.py").write_text("\nraise RuntimeError('this module is broken')")
     done = subprocess.run(
         [SCRIPT, "run", "broken:JOB", "-w", str(tmp_path / "lake")],
         env=environment() | {"PYTHONPATH": str(tmp_path)},
@@ -284,8 +304,8 @@ def test_an_error_that_nobody_expected_is_a_line_with_its_traceback(tmp_path: Pa
         check=False,
     )
     (line,) = said(done)
-    assert (done.returncode, line["level"], line["job"]) == (1, "error", "broken:JOB")
-    assert "this module is broken" in line["message"]
+    assert (done.returncode, line["level"], line["job"]) == (2, "error", "broken:JOB")
+    assert "RuntimeError: this module is broken (broken.py, line 2)" in line["message"]
 
 
 def _on_a_terminal(command: list[str]) -> str:
