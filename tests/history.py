@@ -57,8 +57,9 @@ def leave_runs(lake: Lake, table: str, count: int) -> list[str]:
         at = datetime.now(UTC) - timedelta(days=count - n + 1)
         run_id = f"{at:%Y%m%dT%H%M%S}000-{n:06x}"
         day = str(at.date())
+        begun = {"run_id": run_id, "job": "any", "table": table, "workers": 1}
         events: list[dict[str, Any]] = [
-            {"event": "run", "run_id": run_id, "job": "any", "table": table, "planned": {day: 3}},
+            {"event": "run", **begun, "planned": {day: 3}},
             {"event": "published", "days": {day: 3}, "span": day},
             {"event": "end", "exit_code": 0, "verdict": "all 1 planned dates published"},
         ]

@@ -52,7 +52,7 @@ def test_a_run_is_cancelled_gently_from_another_process(
 ) -> None:
     """What runs is finished and published; exit 130; the request is gone; the next run goes on."""
     gate = tmp_path / "gate"
-    with running(lake, gate, "--address", ray_address) as process:
+    with running(lake, gate, "--address", ray_address, "--workers", "1") as process:
         (run_id,) = run_ids(lake)
         assert "is asked to stop" in call("cancel", run_id, "--no-wait", warehouse=lake).stderr
         until(lambda: "cancel" in kinds(lake, run_id), "the run knows of it")

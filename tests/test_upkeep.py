@@ -40,6 +40,7 @@ def journal(lake: Warehouse, run: str, table: str, days: list[date], at: datetim
         "job": "rolling",
         "table": table,
         "planned": {str(day): 3 for day in days},
+        "workers": 1,
         "at": at.timestamp(),
     }
     lake.put_object(f"runs/{table}/{run}.ndjson", json.dumps(header).encode() + b"\n")
