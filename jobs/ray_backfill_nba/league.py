@@ -123,7 +123,8 @@ def season_games(
     here = (pl.col("season") == season.name) & pl.col("game_date").is_between(
         season.start, season.end, closed="left"
     )
-    sides = sides_of(games.filter(here & pl.col("counts") & (pl.col("state") != "off")))
+    held = pl.col("counts") & pl.col("stands") & (pl.col("state") != "off")
+    sides = sides_of(games.filter(here & held))
     boxes = clean_box(gamebook, aliases, season.name)
     box = with_played(boxes.rows).join(sides.select(*_SIDE, "opponent", "is_played"), on=_SIDE)
     box = box.with_columns(pl.col("played") & pl.col("is_played")).drop("is_played")
@@ -163,11 +164,11 @@ def _with_completeness(games: SeasonGames) -> pl.DataFrame:
 
 
 def stray_dates(games: SeasonGames) -> pl.DataFrame:
-    """Dates with rows of 5 or more players of a team that has no game, or only an off one.
+    """Dates with rows of 5 or more players of a team that has no game that stands, or an off one.
 
     `game_date`, `team_abbr`, `players` (Int64). A game that never counts is a game here.
     """
-    held = games.listed.filter(pl.col("state") != "off")
+    held = games.listed.filter((pl.col("state") != "off") & pl.col("stands"))
     sides = [
         held.select("game_date", pl.col(name).alias("team_abbr"))
         for name in ("home_team", "away_team")

@@ -13,6 +13,7 @@ The past is what is dated before the newest played game, and every season but th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 import polars as pl
 
@@ -174,10 +175,12 @@ def _counts() -> pl.Expr:
 
 
 def standing(games: pl.DataFrame, earlier: Sequence[str] = ()) -> pl.DataFrame:
-    """The games with `state` and `is_overdue`, each id on one date alone.
+    """The games with `state`, `is_overdue` and `stands`, each id on one date alone.
 
     `games`: as `settle_games` gives them; `earlier`: the names of all seasons but the last. Of
-    one id on several dates a played game stands, then an open one, then the later date.
+    one id on several dates a played game stands, then an open one, then the later date. A game
+    `stands` unless one of its teams has a better one on its date: by the same order, then the
+    first by (home, away).
     """
     newest = games.filter(pl.col("is_played") & pl.col("counts"))["game_date"].max()
     past = pl.col("season").is_in(list(earlier)) | (pl.col("game_date") < newest).fill_null(False)
@@ -190,18 +193,36 @@ def standing(games: pl.DataFrame, earlier: Sequence[str] = ()) -> pl.DataFrame:
     elsewhere = pl.col("its_date") != pl.col("game_date")
     found = placed.join(dates, on="nba_game_id", how="left").filter(~elsewhere.fill_null(False))
     state = pl.col("rank").replace_strict(dict(enumerate(_STATES)), return_dtype=pl.String)
+    beaten = pl.struct(GAME).is_in(_beaten(found).implode())
     return found.drop("its_date").select(
         pl.exclude("rank", "is_past"),
         state.alias("state"),
         ((pl.col("rank") == 1) & pl.col("is_past")).alias("is_overdue"),
+        (~(pl.col("counts") & beaten)).alias("stands"),
     )
+
+
+def _beaten(games: pl.DataFrame) -> pl.Series:
+    """The games, as structs of `GAME`, of which a team has a better one on its date."""
+    held = games.filter("counts").select(*GAME, "rank")
+    sides = [held.select("game_date", pl.col(name).alias("team")) for name in GAME[1:]]
+    crowded = pl.concat(sides).filter(pl.struct("game_date", "team").is_duplicated())
+    on = held.join(crowded, on="game_date", how="semi")
+    taken: set[tuple[date, str]] = set()
+    beaten = []
+    for row in on.sort(pl.col("rank"), *GAME, descending=[True, False, False, False]).rows():
+        day, home, away, _ = row
+        if {(day, home), (day, away)} & taken:
+            beaten.append(dict(zip(GAME, row, strict=False)))
+        else:
+            taken |= {(day, home), (day, away)}
+    return pl.Series(beaten, dtype=pl.Struct({name: held.schema[name] for name in GAME}))
 
 
 def sides_of(games: pl.DataFrame) -> pl.DataFrame:
     """Two rows per game, one per team, sorted by team and date.
 
-    `own_score` and `their_score` as the row's team sees them. A team that is listed for two games
-    on a date plays the one that is played, else the first by (home, away).
+    `own_score` and `their_score` as the row's team sees them. `games`: of each team one a date.
     """
     sides = [
         games.select(
@@ -214,11 +235,7 @@ def sides_of(games: pl.DataFrame) -> pl.DataFrame:
         )
         for own, other in (("home", "away"), ("away", "home"))
     ]
-    both = pl.concat(sides)
-    if both.select("game_date", "team_abbr").is_duplicated().any():
-        both = both.sort("game_date", "team_abbr", ~pl.col("is_played"), "home_team", "away_team")
-        both = both.unique(["game_date", "team_abbr"], keep="first", maintain_order=True)
-    return both.sort("team_abbr", "game_date")
+    return pl.concat(sides).sort("team_abbr", "game_date")
 
 
 def is_postseason() -> pl.Expr:

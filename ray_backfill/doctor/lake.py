@@ -204,8 +204,8 @@ class LakeScratch:
 
     def _remove(self, name: str) -> None:
         uri = self.lake.uri
-        lease = _objects.object_key(f"leases/{DATASET}.{name}")
-        for folder in (f"{DATASET}/{name}", lease):
+        beside = (_objects.object_key(f"{kind}/{DATASET}.{name}") for kind in ("leases", "loads"))
+        for folder in (f"{DATASET}/{name}", *beside):
             for meta in _objects.list_meta(uri, folder):
                 _objects.delete(uri, str(meta["path"]))
             if _objects.is_local(uri):  # an object store has no folders
@@ -216,7 +216,8 @@ class LakeScratch:
         """The folders that were not there before, where nobody put anything in meanwhile."""
         if _objects.is_local(self.lake.uri):
             # Left by a doctor that was killed; no load makes a table in it.
-            gone = [Path(self.lake.uri) / DATASET, Path(self.lake.uri) / _objects.HOUSE / "doctor"]
+            house = Path(self.lake.uri) / _objects.HOUSE
+            gone = [Path(self.lake.uri) / DATASET, house / "doctor", house / "loads"]
             for path in dict.fromkeys([*gone, *self._absent]):
                 with suppress(OSError):
                     path.rmdir()

@@ -85,7 +85,7 @@ def rows(of: Table, run_id: str, found: Sequence[tuple[date, float]]) -> pl.Data
     stamps = {"input_fingerprint": "none", "code_version": "doctor", "job_options": "{}"}
     full = [
         {"day": day, "place": "here", "value": value, "tags": ["a", "b"], **stamps}
-        | {"run_id": run_id, "computed_at": at}
+        | {"partition_rows": 1, "content_digest": "none", "run_id": run_id, "computed_at": at}
         for day, value in found
     ]
     schema = of.schema()

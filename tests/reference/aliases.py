@@ -11,8 +11,8 @@ from tests.reference.games import season_of_date, season_of_label
 from tests.reference.rows import Row
 from tests.reference.schedule import Schedule
 
-Resolve = Callable[[str | None, str | None], str | None]
-"""Whom a lookup means, in a row of a team (None: the table, or the row, states none)."""
+Resolve = Callable[..., str | None]
+"""Whom a lookup means, in a row of a team and a season (None: the row states none)."""
 
 
 @dataclass(frozen=True, order=True)
@@ -84,13 +84,13 @@ class Aliases:
     def on(self, season: str, population: Mapping[str, str]) -> Resolve:
         """Whom lookups of other tables mean on a date; `population`: its players' teams."""
 
-        def resolve(lookup: str | None, team: str | None) -> str | None:
+        def resolve(lookup: str | None, team: str | None, of_row: str | None = None) -> str | None:
             if lookup is None or lookup in population or lookup not in self.of:
                 return lookup
             holding = [
                 alias
                 for alias in self.of[lookup]
-                if alias.holds(team or population.get(alias.player), season)
+                if alias.holds(team or population.get(alias.player), of_row or season)
             ]
             return self._meant(lookup, holding)
 

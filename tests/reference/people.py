@@ -17,7 +17,7 @@ def birth_dates(rows: Iterable[Row], resolve: Resolve) -> dict[str, dict[str, da
         rows,
         lambda r: (
             season_of_label(r["season"]) or r["season"],
-            resolve(r.get("player_lookup"), None),
+            resolve(r.get("player_lookup"), None, season_of_label(r["season"]) or r["season"]),
         ),
     ).items():
         row, _ = settle(group, ("birth_date",))

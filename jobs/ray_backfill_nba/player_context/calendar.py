@@ -49,8 +49,8 @@ def calendar(frames: Frames, options: PlayerContextOptions) -> Calendar:
 
 
 def _held(games: pl.DataFrame) -> pl.DataFrame:
-    """The games that count and are not off."""
-    return games.filter(pl.col("counts") & (pl.col("state") != "off"))
+    """The games that count, stand and are not off."""
+    return games.filter(pl.col("counts") & pl.col("stands") & (pl.col("state") != "off"))
 
 
 def _of_season(games: pl.DataFrame, season: Season) -> pl.DataFrame:
