@@ -142,7 +142,7 @@ def _with_completeness(games: SeasonGames) -> pl.DataFrame:
     """The sides with what their box scores sum to, and whether these are complete.
 
     Complete: a played game of which the team has rows that all agree and whose known points sum
-    to its score, where that is usable.
+    to its score, where that is usable and undisputed.
     """
     sums = games.box.group_by(_SIDE).agg(
         pl.len().cast(pl.Int64).alias("box_rows"), pl.col("points").sum().alias("box_points")
@@ -152,6 +152,7 @@ def _with_completeness(games: SeasonGames) -> pl.DataFrame:
     complete = (
         pl.col("is_played")
         & pl.col("box_rows").is_not_null()
+        & ~pl.col("is_score_disputed")
         & pl.col("is_torn").is_null()
         & (score.is_null() | (score == pl.col("box_points"))).fill_null(False)
     )

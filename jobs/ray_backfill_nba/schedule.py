@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 GAME = ("game_date", "home_team", "away_team")
+_SCORES = ("home_score", "away_score")
 
 _RENAMED = {
     "game_id": "nba_game_id",
@@ -76,19 +77,22 @@ def settle_games(schedule: pl.DataFrame, teams: pl.DataFrame) -> Resolved:
     several rows a played one stands, then the latest scrape, then the highest status. Gives the
     renamed columns of the schedule with scores only where they are usable, and: `label` (the
     schedule's own season), `season`, `kind`, `is_regular`, `counts` (neither preseason nor
-    All-Star), `is_played`, `is_disputed` (its rows disagree).
+    All-Star), `is_played`, `is_disputed` (its rows disagree), `is_score_disputed` (on a score).
     """
     rows = normalised(schedule).rename(_RENAMED).drop_nulls(["home_team", "away_team"])
     rows = rows.filter(pl.col("home_team") != pl.col("away_team"))
     games = resolve(_with_played(rows, teams), GAME, ["is_played", "processed_at", "status"])
     usable = _is_scored()
-    torn = games.ties.select(*GAME, pl.lit(True).alias("is_disputed")).unique()
+    scores = pl.struct(pl.when(usable).then(name).alias(name) for name in _SCORES)
+    torn = games.ties.group_by(GAME).agg(
+        pl.lit(True).alias("is_disputed"), (scores.n_unique() > 1).alias("is_score_disputed")
+    )
     settled = (
         games.rows.rename({"season": "label"})
         .join(torn, on=GAME, how="left")
         .with_columns(
-            pl.col("is_disputed").fill_null(False),
-            *(pl.when(usable).then(name).alias(name) for name in ("home_score", "away_score")),
+            pl.col("is_disputed", "is_score_disputed").fill_null(False),
+            *(pl.when(usable).then(name).alias(name) for name in _SCORES),
             *_season_and_kind(),
         )
         .with_columns(

@@ -79,13 +79,18 @@ def by_book(candidates: pl.DataFrame, of: Sequence[str], by: Sequence[str]) -> p
 
 
 def _closest(candidates: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
-    """The candidates of one instant with the closest prices; all, where no pair is known."""
+    """The candidates of one instant with the closest prices; all, where no pair is known.
+
+    Each line once: of an untimed one there may be several quotes.
+    """
     double = candidates.select(by).is_duplicated()
     if not double.any():
         return candidates
     rest = candidates.filter(double)
     least = pl.col("gap").min().over(by)
-    return pl.concat([candidates.filter(~double), rest.filter(pl.col("gap").eq_missing(least))])
+    close = rest.filter(pl.col("gap").eq_missing(least)).sort("hint", nulls_last=True)
+    once = close.unique([*by, "line"], keep="first", maintain_order=True)
+    return pl.concat([candidates.filter(~double), once])
 
 
 def _best(
