@@ -10,10 +10,19 @@ TOOLS := .venv-audit
 # The locks are complete and hold a hash of every file: pip resolves nothing and checks all.
 LOCKED := --quiet --no-deps --require-hashes --requirement
 
-.PHONY: demo test lint audit lock bench clean
+.PHONY: demo check test mutants lint audit lock bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/ray-backfill demo --warehouse $(DEMO_LAKE) --replace
+
+# A part of the tests that touches every module: for work in hand.
+check: $(VENV)/.installed lint
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow"
+
+# Breaks the code in single places, as many as COUNT, and names those that no test notices.
+COUNT ?= 40
+mutants: $(VENV)/.installed
+	$(BIN)/python -m tests.mutants --count $(COUNT)
 
 test: $(VENV)/.installed $(EMULATOR)/.installed lint
 	$(BIN)/pytest -n 4 --dist loadfile

@@ -124,7 +124,8 @@ def test_other_rows_of_the_schedule() -> None:
     rows[raw.SCHEDULE] += [
         rows[raw.SCHEDULE][2] | {"game_date_est": None},
         game(D, "BOS", None, game_id="nameless"),  # type: ignore[arg-type]
-        game(D, "BOS", "ATL", game_status=1, game_date_est=TIP + timedelta(hours=9)),
+        game(D, "BOS", "ATL", game_status=1),
+        game(D, "MIA", "LAL", game_status=1, game_date_est=TIP + timedelta(hours=9)),
     ]
     found = {(source, why.split(":")[0]): (n, e) for source, why, n, e in told(rows, raw.SCHEDULE)}
     torn = ("status 3", "rows of the game disagree, and no processed_at decides")
@@ -132,7 +133,7 @@ def test_other_rows_of_the_schedule() -> None:
     assert found["regular", "the row does not name two teams"] == (1, ("nameless",))
     twice = found["BOS", "the team has two games on that date"]
     assert twice == (2, ("ATL at BOS", "NYK at BOS"))
-    assert found["", "the tip-off is not used"] == (1, ("ATL at BOS",))
+    assert found["", "the tip-off is not used"] == (1, ("LAL at MIA",))
 
 
 def test_box_scores() -> None:
