@@ -187,7 +187,8 @@ def standing(games: pl.DataFrame, earlier: Sequence[str] = ()) -> pl.DataFrame:
     first by (home, away).
     """
     newest = games.filter(pl.col("is_played") & pl.col("counts"))["game_date"].max()
-    past = pl.col("season").is_in(list(earlier)) | (pl.col("game_date") < newest).fill_null(False)
+    older = pl.col("game_date") < pl.lit(newest, dtype=pl.Date)
+    past = pl.col("season").is_in(list(earlier)) | older.fill_null(False)
     status = pl.col("status")
     off = pl.when(status == _FINAL).then(past).otherwise(~status.is_in([1, 2]))
     rank = pl.when("is_played").then(2).when(off.fill_null(False)).then(0).otherwise(1)
