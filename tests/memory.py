@@ -11,7 +11,7 @@ from typing import Any, cast
 import polars as pl
 import pyarrow as pa
 
-from ray_backfill.calendar import DateRange
+from ray_backfill.calendar import ALL_DATES, DateRange
 from ray_backfill.contract import Table
 from ray_backfill.errors import TableNotFoundError
 from ray_backfill.warehouse import Warehouse
@@ -92,5 +92,12 @@ class Memory:
     def put_object(self, key: str, data: bytes) -> None:
         self.objects[key] = data
 
-    def list_objects(self, prefix: str) -> list[str]:
-        return sorted(key for key in self.objects if key.startswith(prefix))
+    def list_objects(self, prefix: str, *, after: str = "") -> list[str]:
+        return sorted(key for key in self.objects if key.startswith(prefix) and key > after)
+
+    @property
+    def partition_range(self) -> DateRange:
+        return ALL_DATES
+
+    def is_as_published(self, partition: Partition, token: str) -> bool:
+        return partition.token == token

@@ -194,7 +194,7 @@ def test_a_new_date_has_nothing_to_shrink_from(lake: Warehouse) -> None:
 
 # -- older code ----------------------------------------------------------------------------------
 def use_code(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
-    monkeypatch.setattr("ray_backfill.engine.survey.code_version", lambda modules: version)
+    monkeypatch.setattr("ray_backfill.loaded_code.code_of", lambda job: version)
 
 
 def test_older_code_does_not_take_the_place_of_newer(

@@ -66,9 +66,11 @@ def test_removals_go_all_or_none(count: int, allowed: int) -> None:
 def test_a_date_that_the_shrink_guard_kept_back_is_freed_by_a_word_alone() -> None:
     """On the same inputs it waits; what another gate kept back is not freed by that."""
     stamp = Stamp("v=0", "c", "{}", 5)
-    attempt = Attempt("quarantined", "data", "too few", "v=1", "c", "{}", guard="shrink")
+    due = Day(DAY, None, expected_rows=5)
+    judged = due.judged_by("")
+    attempt = Attempt("quarantined", "data", "too few", "v=1", "c", "{}", judged, guard="shrink")
     known = facts(
-        Day(DAY, None, expected_rows=5),
+        due,
         stamps={DAY: stamp},
         fingerprints={DAY: "v=1"},
         attempts={DAY: attempt},

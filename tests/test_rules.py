@@ -107,7 +107,7 @@ def test_the_main_job_counts_what_finds_its_conflicts() -> None:
     """Its modules, its gates, and what quarantines dates while it computes."""
     found = rule_modules(load_job("player_context"))
     package = "ray_backfill_nba.player_context"
-    assert {f"{package}.gates", f"{package}.reporting", f"{package}.clean"} <= set(found)
+    assert {f"{package}.gates", f"{package}.conflicts", "ray_backfill_nba.clean"} <= set(found)
     assert {"ray_backfill.gates", "ray_backfill.answer"} <= set(found)
     assert not any(name.startswith("polars") for name in found)
 

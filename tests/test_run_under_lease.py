@@ -22,7 +22,7 @@ from ray_backfill.plan import Allow
 from ray_backfill.warehouse import Warehouse, _lease, _objects, open_warehouse
 from ray_backfill.warehouse.lake import Lake
 from tests.conftest import DAYS
-from tests.engine import INLINE, content, output, ran
+from tests.engine import INLINE, content, newer_code, output, ran
 from tests.rolling_job import MEANS
 
 WAITING = replace(INLINE, lease_wait=60)
@@ -57,7 +57,7 @@ def test_verify_stamps_nothing_that_another_run_published_meanwhile(
 ) -> None:
     """Values of the other's code keep the stamp of the other's code."""
     ran(lake)
-    monkeypatch.setattr("ray_backfill.engine.survey.code_version", lambda modules: "newer")
+    newer_code(monkeypatch)
     while_waiting(monkeypatch, lambda: ran(lake, ["quarantine_on=2030-01-01"]))
     report = ran(lake, how=replace(WAITING, verify=3))
     assert (report.planned, report.restamped) == (0, [])
@@ -158,6 +158,13 @@ def _fails(name: str) -> Callable[[pytest.MonkeyPatch], None]:
     return arm
 
 
+def _sweep_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any) -> None:
+        raise WarehouseError("503 Slow Down")
+
+    monkeypatch.setattr("ray_backfill.engine.tidying.sweep_ended", fail)
+
+
 def _requests_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: Any) -> None:
         raise GenericError("503 Slow Down")  # not even one that a person could read
@@ -177,7 +184,7 @@ def _ended_as_it_ended(lake: Warehouse, report: Report) -> None:
     ("arm", "warning"),
     [
         (_report_fails, "The report was not kept"),
-        (_fails("sweep"), "What earlier runs left behind was not swept"),
+        (_sweep_fails, "What earlier runs left behind was not swept"),
         (_requests_fail, "Old requests to cancel were not taken away"),
         (_fails("release_lease"), "The lease was not given back"),
     ],
@@ -201,9 +208,9 @@ def test_a_warning_is_in_the_report_that_is_kept(
     lake: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was written before, and is written again."""
-    _fails("sweep")(monkeypatch)
+    _sweep_fails(monkeypatch)
     report = ran(lake)
-    kept = json.loads(lake.get_object(f"reports/{report.run_id}.json") or b"")
+    kept = json.loads(lake.get_object(f"reports/{MEANS.name}/{report.run_id}.json") or b"")
     assert kept["warnings"] == report.warnings != []
 
 
@@ -215,7 +222,7 @@ def test_ctrl_c_while_tidying_up_changes_nothing_of_the_end(
     def interrupt(*args: Any, **kwargs: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Lake, "sweep", interrupt)
+    monkeypatch.setattr("ray_backfill.engine.tidying.sweep_ended", interrupt)
     report = ran(lake)
     _ended_as_it_ended(lake, report)
     assert report.warnings == ["Tidying up was cut short: the next run does it."]

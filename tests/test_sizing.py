@@ -80,7 +80,7 @@ def test_the_bytes_of_a_span_are_those_of_the_rows_in_its_windows(
     days = sorted(START + timedelta(n) for n in offsets)
     parts = {START + timedelta(n): count for n, count in held.items()}
     sizing = sizing_of(job_of(window), {"t": parts}, factor=3.0)
-    stamp = 24 * 4 + 8
+    stamp = 24 * 5 + 8 * 2
     expected = by_hand(window, held, days) * 12 + rows * (12 + stamp)
     assert sizing.data_bytes(days, rows, SEASONS) == expected
     assert sizing.need(days, rows, SEASONS) == BASE_BYTES + 3 * expected

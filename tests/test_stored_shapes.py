@@ -86,7 +86,7 @@ def house() -> Memory:
     return house
 
 
-@pytest.mark.parametrize("key", ["cache/totals.json.z", "cache/totals-stamps.json.z"])
+@pytest.mark.parametrize("key", ["cache/totals.json.z", "cache/out.totals-stamps.json.z"])
 def test_a_cache_of_another_shape_counts_as_absent(
     house: Memory, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -141,16 +141,19 @@ def test_an_event_of_another_shape_counts_as_absent(
     for tried, (n, other) in enumerate(others):
         run_id = f"20990101T{tried:09d}-aaaaaa"
         lines = [json.dumps(other if m == n else event) for m, event in enumerate(events)]
-        house.put_object(f"runs/{run_id}.ndjson", "\n".join(lines).encode())
+        house.put_object(f"runs/{MEANS.name}/{run_id}.ndjson", "\n".join(lines).encode())
         caplog.clear()
         read = read_journal(house, run_id)
         fold(read)
         last_attempts(house, MEANS.name)
         find_run(house, "no submission")
-        if f"runs/{run_id}.ndjson in {house.uri} is of another shape: 1 of its" in caplog.text:
+        if (
+            f"runs/{MEANS.name}/{run_id}.ndjson in {house.uri} is of another shape: 1 of its"
+            in caplog.text
+        ):
             assert read == [event for m, event in enumerate(events) if m != n]
             doubted += 1
-        house.delete_object(f"runs/{run_id}.ndjson")
+        house.delete_object(f"runs/{MEANS.name}/{run_id}.ndjson")
     assert doubted > 100
 
 
@@ -160,10 +163,10 @@ def test_a_journal_that_was_cut_short_is_no_reason_to_warn(
     """A run that is killed while it writes leaves half a line at the end."""
     house, events = worked
     text = "\n".join(map(json.dumps, events))
-    house.put_object("runs/20990101T000000000-cut.ndjson", text[:-9].encode())
+    house.put_object(f"runs/{MEANS.name}/20990101T000000000-cut.ndjson", text[:-9].encode())
     assert read_journal(house, "20990101T000000000-cut") == events[:-1]
     assert caplog.text == ""
-    house.delete_object("runs/20990101T000000000-cut.ndjson")
+    house.delete_object(f"runs/{MEANS.name}/20990101T000000000-cut.ndjson")
 
 
 def test_a_report_of_another_shape_counts_as_absent(
@@ -196,7 +199,9 @@ def test_every_command_goes_on_beside_objects_of_another_shape(tmp_path: Path) -
     data = json.loads(zlib.decompress(house.get_object(cache) or b""))
     data["views"] = [1]
     house.put_object(cache, zlib.compress(json.dumps(data).encode()))
-    house.put_object("runs/20990101T000000000-aaaaaa.ndjson", b'{"event":"run","table":5}\n{}\n')
+    house.put_object(
+        f"runs/{MEANS.name}/20990101T000000000-aaaaaa.ndjson", b'{"event":"run","table":5}\n{}\n'
+    )
     house.put_object(f"reports/{MEANS.name}/20990101T000000000-aaaaaa.json", b'{"rows":"x"}')
     script = Path(sys.executable).parent / "ray-backfill"
     for command in (["plan", ROLLING], ["run", ROLLING, "--no-parallel"], ["status"]):
@@ -209,7 +214,7 @@ def test_every_command_goes_on_beside_objects_of_another_shape(tmp_path: Path) -
         )
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr
-        assert done.stderr.count("runs/20990101T000000000-aaaaaa.ndjson") == 1
+        assert done.stderr.count(f"runs/{MEANS.name}/20990101T000000000-aaaaaa.ndjson") == 1
 
 
 def test_the_memory_of_one_table_survives_the_runs_of_another(lake: Warehouse) -> None:

@@ -21,7 +21,7 @@ from ray_backfill.errors import UsageError, WarehouseError
 from ray_backfill.fingerprint import fingerprints, view_digests
 from ray_backfill.job import Calendar, Computed, Context, Day, Frames, Input, Job, View
 from ray_backfill.plain import every_date, views_of
-from ray_backfill.plan import Decision, Selection, make_plan
+from ray_backfill.plan import Allow, Decision, Selection, make_plan
 from ray_backfill.warehouse import Warehouse
 from tests.memory import Memory
 
@@ -151,7 +151,7 @@ def due(house: Memory, job: Job, options: Options | None = None) -> list[date]:
 def run(house: Memory, job: Job, span: int = 3, options: Options | None = None) -> None:
     """Publish what is due, a few dates at a time, stamped as workers do."""
     facts = surveying.survey(house.seen(), job, (lambda base: options) if options else None)
-    plan = make_plan("totals", facts, Selection(), 1)
+    plan = make_plan("totals", facts, Selection(), 1, allow=Allow(removals=99, shrink=True))
     house.put(OUT, pl.DataFrame(schema=job.table.schema()), plan.removals)
     for season in plan.seasons:
         context = Context(plan.seasons, season, options or Options())
@@ -166,7 +166,7 @@ def _publish(house: Memory, job: Job, days: Sequence[date], context: Context) ->
     prints = fingerprints(job, digests, days, context.seasons)
     options = f'{{"factor":{context.options.factor}}}'
     at = datetime(2025, 2, 1, tzinfo=UTC)
-    rows = [(day, 1, prints[day], "code", options, "run", at) for day in days]
+    rows = [(day, 1, prints[day], "code", options, 1, None, "run", at) for day in days]
     house.put(job.table, pl.DataFrame(rows, schema=dict(job.table.schema()), orient="row"), days)
 
 
@@ -296,7 +296,8 @@ names = st.sampled_from(["", *(view.name for view in VIEWS)])
 def known_code() -> Iterator[None]:
     """The code is what it is: versions are not made anew for each of thousands of plans."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(surveying, "code_version", lambda modules: "code")
+        patch.setattr("ray_backfill.loaded_code.code_of", lambda job: "code")
+        patch.setattr("ray_backfill.loaded_code.rules_of", lambda job: "rules")
         patch.setattr(surveying, "source_version", lambda modules, shown: "source")
         yield
 
@@ -431,5 +432,5 @@ def test_what_cannot_be_told_by_date_is_refused_where_it_is_said() -> None:
     """A view of an input that does not read its partition, a calendar of one that has none."""
     with pytest.raises(UsageError, match=r"'sold' does not read 'day'.*Add 'day'"):
         views_of([Input("sold", SALES, ("shop", "amount"), DAY_ONLY)])
-    with pytest.raises(UsageError, match=r"'rates' has no dates: raw\.rates has no partition"):
+    with pytest.raises(UsageError, match=r"raw\.rates: it has no partition, so no dates"):
         every_date(Input("rates", RATES, EVERY, Window.always()), ("shop",))

@@ -205,7 +205,7 @@ def grpc(rpc: str, stream: str = "") -> dict[str, Any]:
         ),
         (rest(JOBS, r"COUNT\(\*\)"), "partitions", "Counting the rows", "Metadata Viewer", []),
         (rest(JOBS, "__view"), "view", "Reading ray_backfill.doctor__", "read views", []),
-        (rest(JOBS, "SYSTEM_TIME"), "restore", "as it was at", "time travel", []),
+        (rest(JOBS, "restore__"), "restore", "as it was failed", "time travel", []),
         (grpc("AppendRows", "objects"), "objects", "Writing doctor to", "Data Editor", []),
         (rest(r"DELETE .*/tables/"), "removed", "Deleting test-", "within a day", []),
     ],
