@@ -250,20 +250,14 @@ def test_a_broken_file_of_lines_stops_its_date_alone(league: Warehouse) -> None:
     assert "cannot be read" in report.failed[str(day)]
 
 
-def test_one_mislabelled_game_removes_and_hollows_out_nothing(league: Warehouse) -> None:
-    """Its season ends where the label says: what lies behind is kept, what looked there waits."""
+def test_games_of_another_kind_remove_and_hollow_out_nothing(league: Warehouse) -> None:
+    """As preseason they count no more: their published rows stay, and what looked there waits."""
     rows, before = stored(league, SCHEDULE), output(league, JOB)
     days = [day for day, season in due(league).items() if season == "2024-25"]
-    wrong = rows.filter(pl.col("game_date") == days[20])["game_id"].sort()[0]
-    is_it = pl.col("game_id") == wrong
-    rewrite(
-        league,
-        SCHEDULE,
-        rows.with_columns(
-            season=pl.when(is_it).then(pl.lit("2025-2026")).otherwise("season"),
-            game_id=pl.when(is_it).then(pl.lit("no id")).otherwise("game_id"),
-        ),
-    )
+    preseason = pl.concat_str(pl.lit("001"), pl.col("game_id").str.slice(3))
+    is_it = pl.col("game_date").is_in(days[21:])
+    moved = pl.when(is_it).then(preseason).otherwise("game_id").alias("game_id")
+    rewrite(league, SCHEDULE, rows.with_columns(moved))
     plan = plan_of(league)
     assert set(days[21:]) <= set(plan.kept)
     assert set(days[:20]) <= set(plan.shrinking)

@@ -248,7 +248,7 @@ def test_no_content_column_is_constant(rows: pl.DataFrame) -> None:
 
 def test_the_report_says_what_matched_nothing(lake: Path) -> None:
     """Lines without a game and props without a player are counted by source."""
-    (path,) = (lake / "_ray_backfill" / "reports").iterdir()
+    (path,) = (lake / "_ray_backfill" / "reports").rglob("*.json")
     report = json.loads(path.read_text())
     tables = {u["table"] for u in report["unmatched"]}
     assert "nba_raw.odds_api_player_points_props" in tables

@@ -222,7 +222,9 @@ def test_a_date_that_fits_no_worker_makes_a_run_exit_1(lake: Warehouse) -> None:
     chosen = Selection(dates=(DAYS[0], large))
     plan = make_plan(ROLLING, facts, chosen, 1, worker_memory=needs[large] - 1)
     assert needs[DAYS[0]] < needs[large] - 1
-    found = execute(lake, job, plan, INLINE, Switch(), watched(Switch(), lambda event: False))
+    found = execute(
+        lake, job, lambda: plan, INLINE, Switch(), watched(Switch(), lambda event: False)
+    )
     assert (found.exit_code, list(found.too_large)) == (1, [str(large)])
     assert "1 do not fit in --worker-memory" in found.verdict
     assert list(found.published) == [str(DAYS[0])]

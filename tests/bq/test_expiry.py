@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,9 +14,9 @@ from tests.bq.conftest import Place
 from tests.bq.test_bigquery import client, emulator_only
 from tests.bq.test_contract import lease_of
 from tests.bq.test_faults import struck
-from tests.conftest import DAYS, sales
+from tests.conftest import DAYS, environment, sales
 from tests.emulator import Emulator
-from tests.test_cli import call
+from tests.test_cli import SCRIPT
 
 DAY_MS = 86_400_000
 
@@ -108,7 +109,14 @@ def keep(place: Place, *, days: int) -> None:
 
 
 def said(place: Place, command: str, *options: str) -> Any:
-    done = call(command, place.name, *options, warehouse=place.house)
+    # Not with the jobs of other tests: one of them writes a table of this name.
+    done = subprocess.run(
+        [SCRIPT, command, place.name, *options, "-w", place.house.uri],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done
 
