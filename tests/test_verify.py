@@ -12,14 +12,14 @@ from ray_backfill.job import Computed
 from ray_backfill.warehouse import Warehouse
 from tests import rolling_job
 from tests.conftest import DAYS
-from tests.engine import INLINE, content, ran
+from tests.engine import INLINE, content, newer_code, ran
 
 
 @pytest.fixture
 def newer(lake: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
     """A lake that other code has computed."""
     ran(lake)
-    monkeypatch.setattr("ray_backfill.engine.survey.code_version", lambda modules: "newer")
+    newer_code(monkeypatch)
     return lake
 
 
@@ -54,7 +54,8 @@ def test_a_date_that_new_code_quarantines_is_not_equal(
     """Its values are those that are there, and still it must not be stamped anew unseen."""
 
     def doubting(rows: pl.DataFrame, quarantined: dict[date, str]) -> Computed:
-        return Computed(rows, {DAYS[0]: "two rows disagree"})
+        mine = {day for day in rows["day"] if day == DAYS[0]}
+        return Computed(rows, dict.fromkeys(mine, "two rows disagree"))
 
     monkeypatch.setattr(rolling_job, "Computed", doubting)
     report = ran(newer, how=replace(INLINE, verify=3))
