@@ -53,7 +53,9 @@ def test_a_date_that_new_code_quarantines_is_not_equal(
 ) -> None:
     """Its values are those that are there, and still it must not be stamped anew unseen."""
 
-    def doubting(rows: pl.DataFrame, quarantined: dict[date, str]) -> Computed:
+    def doubting(
+        rows: pl.DataFrame, quarantined: dict[date, str], empty: dict[date, str]
+    ) -> Computed:
         mine = {day for day in rows["day"] if day == DAYS[0]}
         return Computed(rows, dict.fromkeys(mine, "two rows disagree"))
 
