@@ -28,6 +28,30 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 settings.register_profile("ours", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("ours")
 
+SLOW_FIXTURES = frozenset({"ray_address", "cluster", "bigquery", "server", "months", "observed"})
+"""What starts a cluster or a server: tests with one of these are left out of `make check`."""
+SLOW_FILES = frozenset(
+    f"test_{name}"
+    for name in (
+        *("autoscaling", "cluster_yaml", "crash", "demo_league", "demo_league_command"),
+        *("demo_league_defects", "demo_league_faults", "docs", "docs_scaling", "following"),
+        *("growth", "league_runs", "no_leak", "player_context_fuzz", "real_data"),
+        *("reference_facts", "reference_real_defects", "security_secrets", "submit", "surviving"),
+        *("survey_cache", "tidy", "tidy_runs", "values", "worker_memory", "doctor", "kuberay"),
+        *("cancel", "observe_notify", "security_audit", "security_poison", "shipping"),
+    )
+)
+"""Files of which most tests start programs, or compute whole leagues."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is not part of `make check`."""
+    for item in items:
+        asked = set(getattr(item, "fixturenames", ()))
+        if item.path.stem in SLOW_FILES or item.path.parent.name == "bq" or asked & SLOW_FIXTURES:
+            item.add_marker(pytest.mark.slow)
+
+
 ROOT = Path(__file__).parents[1]
 FIRST_DAY = date(2025, 1, 1)
 DAYS = tuple(FIRST_DAY + timedelta(n) for n in range(60) if n % 7 != 3)
