@@ -222,14 +222,15 @@ def test_a_job_is_stopped_gently_and_submitted_again(
     """`jobs stop` lets running spans finish; the same command then has the next number, and
     goes on with what is left; the first one's log is there to be read.
     """
-    gate = tmp_path / "gate"
-    first = submission(cluster, lake, gate)
+    gate, one = tmp_path / "gate", ("--workers", "1")  # so that the second span has not begun
+    first = submission(cluster, lake, gate, *one)
     stopping = start(cluster, "jobs", "stop", first)
     until(lambda: signalled(cluster, first), "the driver was told")
     gate.touch()
     _, err = stopping.communicate()
     assert (stopping.returncode, f"{first}: STOPPED" in err) == (0, True), err
-    again = call(cluster, "submit", ROLLING, "-w", lake.uri, "-o", f"wait_for={gate}", "--json")
+    words = ("submit", ROLLING, "-w", lake.uri, "-o", f"wait_for={gate}", *one, "--json")
+    again = call(cluster, *words)
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["submission"] == f"{first}-2"
     assert content(lake).height == len(DAYS) * 5
