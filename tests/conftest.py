@@ -38,7 +38,8 @@ SLOW_FILES = frozenset(
         *("growth", "league_runs", "no_leak", "player_context_fuzz", "real_data"),
         *("reference_facts", "reference_real_defects", "security_secrets", "submit", "surviving"),
         *("survey_cache", "tidy", "tidy_runs", "values", "worker_memory", "doctor", "kuberay"),
-        *("cancel", "observe_notify", "security_audit", "security_poison", "shipping"),
+        *("cancel", "cli", "cli_guards", "observe_notify", "security_audit", "security_poison"),
+        *("shipping", "stored_shapes", "streams"),
     )
 )
 """Files of which most tests start programs, or compute whole leagues."""
