@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ray_backfill.contract import Kind
@@ -63,7 +63,6 @@ def frame(rows: list[tuple[str | None, str | None]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row").with_columns(day=pl.lit(DAY))
 
 
-@settings(deadline=None)
 @given(rows_of_text, st.randoms())
 def test_order_and_repetition_do_not_matter(
     rows: list[tuple[str | None, str | None]], rng: random.Random
@@ -74,7 +73,6 @@ def test_order_and_repetition_do_not_matter(
     assert partition_digests(frame(again), "day") == partition_digests(frame(rows), "day")
 
 
-@settings(deadline=None)
 @given(rows_of_text, rows_of_text)
 def test_different_content_has_another_digest(
     left: list[tuple[str | None, str | None]], right: list[tuple[str | None, str | None]]
@@ -85,7 +83,6 @@ def test_different_content_has_another_digest(
     assert (digests[0] == digests[1]) is same
 
 
-@settings(deadline=None)
 @given(rows_of_every_kind, st.data())
 def test_the_digest_of_a_part_of_a_frame_is_that_of_its_rows(
     rows: list[Row], data: st.DataObject

@@ -17,7 +17,7 @@ DAY = date(2025, 1, 1)
 DAYS = st.none() | st.integers(0, 3).map(lambda n: DAY + timedelta(n))
 HELD = st.builds(Held, st.integers(1, 3), st.sampled_from("ab"))
 STATES = st.dictionaries(st.sampled_from(["t.a", "t.b"]), st.dictionaries(DAYS, HELD))
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PATIENT = settings(suppress_health_check=[HealthCheck.too_slow])
 SEASONS = st.sampled_from(
     [(), (Season("s", DAY, DAY + timedelta(9)),), (Season("s", DAY, DAY + timedelta(8)),)]
 )

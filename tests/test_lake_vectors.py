@@ -199,9 +199,7 @@ def test_vectors_of_equal_file_names_are_told_apart(house: Lake, lease: Lease) -
     ]
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.one_of(

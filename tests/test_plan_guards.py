@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ray_backfill.calendar import Season, Window
@@ -19,7 +19,6 @@ SEASON = Season("2025", date(2025, 1, 1), date(2026, 1, 1))
 DAY = date(2025, 3, 9)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 500), st.integers(0, 500))
 def test_fewer_than_four_fifths_of_the_published_rows_are_too_few(before: int, rows: int) -> None:
     """Exactly four fifths are enough; a date without published rows has nothing to lose."""
@@ -54,7 +53,6 @@ def gone(count: int) -> Facts:
     return facts(stamps=stamps)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 5), st.integers(0, 6))
 def test_removals_go_all_or_none(count: int, allowed: int) -> None:
     """As many as are allowed, or every one of them is kept."""

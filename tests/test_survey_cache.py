@@ -311,7 +311,7 @@ def begun() -> Memory:
     return house
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(names, steps)
 def test_the_cache_changes_no_decision(name: str, steps: Sequence[Any]) -> None:
     """Whatever happens to the tables, also while they are read; and a run leaves nothing due."""

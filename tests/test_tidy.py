@@ -382,7 +382,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(STEPS)
 def test_whatever_happens_a_version_is_whole_or_refused(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, Any, int]]
