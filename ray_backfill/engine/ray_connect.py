@@ -27,6 +27,9 @@ from ray_backfill.warehouse._store_settings import ANY as STORES
 __all__ = ["actor_name", "connect_progress", "probe", "start"]
 
 
+START_WAIT = "RAY_gcs_server_port_wait_time_s"
+
+
 def actor_name(run_id: str) -> str:
     """Name of the progress actor of a run, in the namespace `ray-backfill`."""
     return f"progress-{run_id}"
@@ -41,7 +44,7 @@ def start(ray: Any, workers: int, address: str | None) -> None:
     if address:
         _join(ray, address, runtime_env=env)
         return
-    with _own_sigterm():
+    with _own_sigterm(), _patience():
         ray.init(
             address="local", num_cpus=workers, include_dashboard=False, runtime_env=env, **_quiet()
         )
@@ -65,6 +68,20 @@ def _quiet() -> dict[str, Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     return {"namespace": NAMESPACE, "logging_level": logging.ERROR, "log_to_driver": False}
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    """Let a busy machine take its time: Ray gives its first process 30 s to say its port."""
+    if START_WAIT in os.environ:
+        yield
+        return
+    os.environ[START_WAIT] = "180"
+    try:
+        yield
+    finally:
+        # Whoever joins a cluster later would try as long, also where nothing is there.
+        os.environ.pop(START_WAIT, None)
 
 
 @contextmanager
