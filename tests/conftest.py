@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 from hypothesis import settings
 
+from ray_backfill.engine.ray_connect import START_WAIT
 from ray_backfill.warehouse import Warehouse, open_warehouse
 from tests.rolling_job import SALES
 
@@ -23,6 +24,19 @@ from tests.rolling_job import SALES
 os.environ["RAY_AUTH_MODE"] = "token"
 os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+# A machine at work may stand still for a while. By default a node is then given up for lost, and
+# takes every process with it that is connected to it: this one too. Ray reads these when it starts.
+for _name, _value in {
+    "agent_register_timeout_ms": 240_000,
+    "gcs_rpc_server_connect_timeout_s": 120,
+    "gcs_rpc_server_reconnect_timeout_s": 240,
+    "gcs_server_request_timeout_seconds": 240,
+    "health_check_timeout_ms": 120_000,
+    "raylet_client_connect_timeout_milliseconds": 120_000,
+    "raylet_start_wait_time_s": 120,
+    "worker_register_timeout_seconds": 240,
+}.items():
+    os.environ.setdefault(f"RAY_{_name}", str(_value))
 
 # No test depends on time, and in CI none on chance: a busy machine is no reason to fail.
 settings.register_profile("ours", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -100,7 +114,7 @@ def ray_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=environment(),
+        env=environment() | {START_WAIT: "180"},
         start_new_session=True,
     )
     assert head.stdout is not None
