@@ -306,8 +306,10 @@ def test_sameness_whatever_the_workers_spans_and_row_order(
         house = open_warehouse(str(tmp_path / name))
         for table, rows in fill(house).items():
             _append_again(house, table, rows)
-        monkeypatch.setattr("ray_backfill.spans._SHORTEST_SPAN", longest)
-        monkeypatch.setattr("ray_backfill.spans._SPANS_PER_WORKER", 1 if longest > 99 else 1000)
+        monkeypatch.setattr("ray_backfill.plan.spans._SHORTEST_SPAN", longest)
+        monkeypatch.setattr(
+            "ray_backfill.plan.spans._SPANS_PER_WORKER", 1 if longest > 99 else 1000
+        )
         assert ran(house, selection=asked, how=how).exit_code == 0
         found = content(house, JOB)
         same = truth.filter(pl.col("game_date").is_in(found["game_date"].implode()))

@@ -23,8 +23,8 @@ from ray_backfill.plan import (
     make_plan,
     pick,
 )
+from ray_backfill.plan.spans import make_spans
 from ray_backfill.sizing import Sizing
-from ray_backfill.spans import make_spans
 from tests.rolling_job import JOB
 
 SEASON = Season("2025-26", date(2025, 10, 21), date(2026, 6, 20))

@@ -145,7 +145,7 @@ def test_no_more_tasks_begin_than_there_is_room_for(
     import ray
 
     ray.shutdown()
-    monkeypatch.setattr("ray_backfill.spans._SHORTEST_SPAN", 5)
+    monkeypatch.setattr("ray_backfill.plan.spans._SHORTEST_SPAN", 5)
     how, events = on_ray(cluster.address, 8), list[Mapping[str, Any]]()
 
     @contextmanager

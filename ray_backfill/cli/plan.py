@@ -138,8 +138,8 @@ def workers_of(asked: int | None, *, here: bool = True) -> int:
 
 def memory_of(asked: str | None, workers: int, *, here: bool = True) -> int:
     """Bytes that a task may need; by default no more than its share of this machine."""
+    from ray_backfill.plan.spans import WORKER_MEMORY
     from ray_backfill.sizing import BASE_BYTES, human_bytes, parse_bytes
-    from ray_backfill.spans import WORKER_MEMORY
 
     if asked is not None:
         found = parse_bytes(asked)

@@ -10,7 +10,7 @@ from typing import Any
 from ray_backfill.calendar import Season
 from ray_backfill.job import Day, Unmatched
 from ray_backfill.plan import Decision, Plan
-from ray_backfill.spans import Span
+from ray_backfill.plan.model import Span
 from ray_backfill.warehouse.protocol import Staged
 
 __all__ = ["Emit", "Handover", "Settings", "Task", "halves", "singles", "tasks_of"]

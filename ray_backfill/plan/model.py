@@ -11,7 +11,6 @@ from ray_backfill.calendar import Season, Window
 from ray_backfill.job import Calendar, DateState
 from ray_backfill.plan.history import Held, InputHistory
 from ray_backfill.sizing import Sizing
-from ray_backfill.spans import Span
 
 __all__ = ["NOTHING_ALLOWED", "Allow", "Attempt", "Decision", "Facts", "Plan", "Source", "Stamp"]
 
@@ -157,6 +156,21 @@ class Allow:
 
 
 NOTHING_ALLOWED = Allow()
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Dates of one season that one task computes together.
+
+    `data_bytes` is what it reads and writes, `memory_bytes` what a worker needs for that.
+    """
+
+    id: str
+    season: str
+    days: tuple[date, ...]
+    expected_rows: int
+    data_bytes: int = 0
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from ray_backfill.plan.guards import (
     views_of,
 )
 from ray_backfill.plan.history import described
-from ray_backfill.plan.model import NOTHING_ALLOWED, Allow, Decision, Facts, Plan
+from ray_backfill.plan.model import NOTHING_ALLOWED, Allow, Decision, Facts, Plan, Span
 from ray_backfill.plan.selection import Selection, asked_days, pick
+from ray_backfill.plan.spans import WORKER_MEMORY, make_spans
 from ray_backfill.sizing import Sizing, human_bytes
-from ray_backfill.spans import WORKER_MEMORY, Span, make_spans
 
 __all__ = ["make_plan"]
 

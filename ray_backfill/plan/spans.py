@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date
 from itertools import groupby, pairwise
 from math import ceil
-from typing import TYPE_CHECKING
 
 from ray_backfill.calendar import Season
+from ray_backfill.plan.model import Decision, Span
 from ray_backfill.sizing import Sizing
 
-if TYPE_CHECKING:
-    from ray_backfill.plan import Decision
-
-__all__ = ["WORKER_MEMORY", "Span", "make_spans"]
+__all__ = ["WORKER_MEMORY", "make_spans"]
 
 _SHORTEST_SPAN = 42
 """Dates; a shorter span would read more look-back than it computes."""
@@ -23,21 +18,6 @@ _SPANS_PER_WORKER = 3
 """Enough to even out, few enough that look-back is not read again and again."""
 WORKER_MEMORY = 4 * 2**30
 """Bytes that a span may need at most where nothing else is said."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Dates of one season that one task computes together.
-
-    `data_bytes` is what it reads and writes, `memory_bytes` what a worker needs for that.
-    """
-
-    id: str
-    season: str
-    days: tuple[date, ...]
-    expected_rows: int
-    data_bytes: int = 0
-    memory_bytes: int = 0
 
 
 def make_spans(
