@@ -26,7 +26,7 @@ mutants: $(VENV)/.installed
 
 # A worker that is replaced gets no work under loadfile, and the run would never end.
 test: $(VENV)/.installed $(EMULATOR)/.installed lint
-	$(BIN)/pytest -n 4 --dist loadfile --max-worker-restart 0
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

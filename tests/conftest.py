@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -19,6 +20,7 @@ from hypothesis import settings
 from ray_backfill.engine.ray_connect import START_WAIT
 from ray_backfill.warehouse import Warehouse, open_warehouse
 from tests.rolling_job import SALES
+from tests.scheduling import ByFile, rank
 
 # Every Ray of the tests asks for this token; Ray reads both when it is imported.
 os.environ["RAY_AUTH_MODE"] = "token"
@@ -59,8 +61,14 @@ SLOW_FILES = frozenset(
 """Files of which most tests start programs, or compute whole leagues."""
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | None:
+    """Ours for `--dist loadfile`; xdist's own for all else."""
+    return ByFile(config, log) if config.getoption("dist") == "loadfile" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is not part of `make check`."""
+    """Put what takes long first, and mark what is not part of `make check`."""
+    items.sort(key=lambda item: rank(item.path))
     for item in items:
         asked = set(getattr(item, "fixturenames", ()))
         if item.path.stem in SLOW_FILES or item.path.parent.name == "bq" or asked & SLOW_FIXTURES:
