@@ -27,9 +27,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks import machine
-from ray_backfill.contract import Kind, Table
-from ray_backfill.registry import load_job
-from ray_backfill.warehouse import _bq_settings, _bq_stage, open_warehouse
+from ray_backfill.catalog import load_job
+from ray_backfill.job.table import Kind, Table
+from ray_backfill.warehouse import open_warehouse
+from ray_backfill.warehouse.bigquery import settings as _bq_settings
+from ray_backfill.warehouse.bigquery import stage as _bq_stage
 from tests import emulator
 
 DATES = 28

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.machine import PROJECT
-from ray_backfill.loading import load_files
+from ray_backfill.loading.load import load_files
 from ray_backfill.warehouse import open_warehouse
 from ray_backfill_nba.demo_league import LeagueSpec
 from ray_backfill_nba.demo_league.load import load as load_league

@@ -20,9 +20,9 @@ from pathlib import Path  # noqa: E402
 
 import polars as pl  # noqa: E402
 
-from ray_backfill.calendar import Season, hull  # noqa: E402
-from ray_backfill.contract import Table  # noqa: E402
 from ray_backfill.job import Context  # noqa: E402
+from ray_backfill.job.calendar import Season, hull  # noqa: E402
+from ray_backfill.job.table import Table  # noqa: E402
 from ray_backfill_nba.player_context import JOB  # noqa: E402
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.printer import table
-from ray_backfill.digest import partition_digests
-from ray_backfill.engine.reading import read_frame
+from ray_backfill.catalog import load_job
 from ray_backfill.engine.worker import compute_span
-from ray_backfill.gates import quarantine
 from ray_backfill.job import Context, Frames
-from ray_backfill.registry import load_job
+from ray_backfill.job.gates import quarantine
+from ray_backfill.staleness.digest import partition_digests
+from ray_backfill.survey.reading import read_frame
 from ray_backfill.warehouse import open_warehouse
 
 __all__ = ["profile"]

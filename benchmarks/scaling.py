@@ -188,7 +188,7 @@ def _bounded(settings: Settings, lake: Lake, bound: str) -> dict[str, Any]:
 def model(settings: Settings) -> Any:
     """Constants fitted to the spans that were measured, and how far they are off."""
     from benchmarks.scaling_model import fit, memory_factors, residuals
-    from ray_backfill.sizing import BASE_BYTES
+    from ray_backfill.plan.sizing import BASE_BYTES
 
     measured = [span for span in settings.results.get("spans", []) if "cpu" in span]
     if not measured:

@@ -2,8 +2,8 @@
 
 A span of `dates` dates reads `files` files: `look_mib` MiB of look-back (schedule, gamebook, of
 this season and the one before) and `near_mib` MiB of the dates themselves (lines, reports), and
-writes `out_mib` MiB, all as `ray_backfill.sizing` counts them: values in memory. CPU seconds of
-its stages:
+writes `out_mib` MiB, all as `ray_backfill.plan.sizing` counts them: values in memory. CPU seconds
+of its stages:
 
     read    = read_file · files + read_mib · (look_mib + near_mib)
     digest  = digest_span + digest_look · look_mib + digest_near · near_mib

@@ -141,7 +141,7 @@ def worker_base() -> int:
 
 def _idle() -> int:
     import ray_backfill.engine.worker as worker
-    from ray_backfill.registry import load_job
+    from ray_backfill.catalog import load_job
 
     load_job("player_context")
     import deltalake  # noqa: F401

@@ -22,7 +22,7 @@ from uuid import uuid4
 import polars as pl
 
 from benchmarks.bigquery import made_up
-from ray_backfill.registry import load_job
+from ray_backfill.catalog import load_job
 from ray_backfill.warehouse import Warehouse, open_warehouse
 from ray_backfill.warehouse.protocol import Staged
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from benchmarks.scaling_lakes import Lake
 from benchmarks.scaling_span import BATCH, due_days
-from ray_backfill.calendar import Season
-from ray_backfill.engine.reading import read_inputs
-from ray_backfill.engine.survey import survey
+from ray_backfill.catalog import load_job
 from ray_backfill.job import Job
+from ray_backfill.job.calendar import Season
 from ray_backfill.plan import Facts, Plan, Selection, make_plan
-from ray_backfill.registry import load_job
+from ray_backfill.survey.reading import read_inputs
+from ray_backfill.survey.survey import survey
 from ray_backfill.warehouse import open_warehouse
-from ray_backfill.warehouse._bq_cost import PRICES, InputCost, estimate, row_bytes
+from ray_backfill.warehouse.bigquery.cost import PRICES, InputCost, estimate, row_bytes
 
 __all__ = ["amplification"]
 

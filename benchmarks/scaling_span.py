@@ -15,14 +15,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from ray_backfill.calendar import Season
-from ray_backfill.engine.survey import survey
+from ray_backfill.catalog import load_job
 from ray_backfill.engine.task import Handover, Task
 from ray_backfill.engine.worker import run_span
 from ray_backfill.job import Day
+from ray_backfill.job.calendar import Season
 from ray_backfill.plan import Facts
-from ray_backfill.registry import load_job
-from ray_backfill.sizing import Sizing
+from ray_backfill.plan.sizing import Sizing
+from ray_backfill.survey.survey import survey
 from ray_backfill.warehouse import open_warehouse
 
 __all__ = ["due_days", "files_read", "look_back", "measure"]

@@ -28,15 +28,15 @@ from rich.table import Table as Shown
 
 from benchmarks import machine
 from benchmarks.lakes import real_data, why_absent
-from ray_backfill.contract import Table
+from ray_backfill.catalog import load_job
 from ray_backfill.engine.driver import Driver, Switch
 from ray_backfill.engine.runs import RunOptions, execute
-from ray_backfill.engine.survey import survey
 from ray_backfill.engine.tidy import tidy
+from ray_backfill.job.table import Table
 from ray_backfill.plan import Plan, Selection, make_plan
-from ray_backfill.registry import load_job
-from ray_backfill.warehouse import _tidy
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.survey.survey import survey
+from ray_backfill.warehouse.lake import tidy as _tidy
+from ray_backfill.warehouse.lake.warehouse import Lake
 from ray_backfill_nba.raw_tables import RAW_TABLES
 from tests.conftest import sales
 from tests.history import age_table, leave_runs
@@ -171,7 +171,7 @@ def _file(table: Table) -> Path:
 
 def _frame(table: Table) -> pl.DataFrame:
     """A real table as its contract has it."""
-    from ray_backfill._load_formats import read_file
+    from ray_backfill.loading.formats import read_file
 
     return read_file(table, _file(table)).rows
 

@@ -10,7 +10,7 @@ except ModuleNotFoundError as error:
     # Typer is the first that another Python lacks. Nothing else can be said without it.
     if (error.name or "").startswith("ray_backfill"):
         raise
-    from ray_backfill.blame import lacking
+    from ray_backfill.job.blame import lacking
 
     refused = lacking(error)
     sys.stderr.write(f"error: {refused.message}\n  {refused.hint}\n")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ray_backfill.job import Job
-from ray_backfill.plain import every_date, views_of
+from ray_backfill.job.plain import every_date, views_of
 from tests import rolling_job
 
 

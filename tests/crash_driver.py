@@ -31,7 +31,7 @@ def _dies(real: Callable[..., Any], nth: int, *, first: bool) -> Callable[..., A
 
 def _arm(where: str, nth: int) -> None:
     from ray_backfill.engine import worker
-    from ray_backfill.warehouse.lake import Lake
+    from ray_backfill.warehouse.lake.warehouse import Lake
 
     if where == "after-stage":
         Lake.stage = _dies(Lake.stage, nth, first=False)  # type: ignore[method-assign]

@@ -12,16 +12,16 @@ from typing import Any, cast
 import polars as pl
 import pytest
 
-from ray_backfill.contract import STAMP
+from ray_backfill.catalog import load_job
 from ray_backfill.engine.driver import Driver, Switch
 from ray_backfill.engine.rebuild import rebuild_facts
-from ray_backfill.engine.report import Report
 from ray_backfill.engine.runs import RunOptions, execute
-from ray_backfill.engine.survey import survey
 from ray_backfill.job import Job
-from ray_backfill.options import parse_options
+from ray_backfill.job.options import parse_options
+from ray_backfill.job.table import STAMP
 from ray_backfill.plan import Allow, Plan, Selection, make_plan
-from ray_backfill.registry import load_job
+from ray_backfill.record.report import Report
+from ray_backfill.survey.survey import survey
 from ray_backfill.warehouse import Warehouse
 
 ROLLING = "tests.rolling_job:JOB"
@@ -64,7 +64,7 @@ def ran(
 
 def newer_code(monkeypatch: pytest.MonkeyPatch, version: str = "newer") -> None:
     """Every job of this process has this code version from now on."""
-    monkeypatch.setattr("ray_backfill.loaded_code.code_of", lambda job: version)
+    monkeypatch.setattr("ray_backfill.staleness.loaded_code.code_of", lambda job: version)
 
 
 def on_ray(address: str, workers: int = 2, **changes: Any) -> RunOptions:

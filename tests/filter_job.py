@@ -8,9 +8,9 @@ from datetime import date
 
 import polars as pl
 
-from ray_backfill.calendar import Window
 from ray_backfill.job import Computed, Context, Frames, Job
-from ray_backfill.plain import every_date, views_of
+from ray_backfill.job.calendar import Window
+from ray_backfill.job.plain import every_date, views_of
 from tests import rolling_job
 
 FILTER = "tests.filter_job:JOB"

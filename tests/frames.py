@@ -10,9 +10,9 @@ from typing import Any
 
 import polars as pl
 
-from ray_backfill.calendar import Season, hull
-from ray_backfill.contract import Table
 from ray_backfill.job import Calendar, Computed, Context, Job
+from ray_backfill.job.calendar import Season, hull
+from ray_backfill.job.table import Table
 from ray_backfill_nba.raw_tables import RAW_TABLES
 
 PROJECT = Path(__file__).resolve().parents[1]

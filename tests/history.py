@@ -6,8 +6,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ray_backfill.warehouse import _objects
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.warehouse import objects as _objects
+from ray_backfill.warehouse.lake.warehouse import Lake
 
 __all__ = ["age_table", "leave_runs"]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from ray_backfill.contract import Column, Kind, Table
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.job.table import Column, Kind, Table
+from ray_backfill.warehouse.lake.warehouse import Lake
 from ray_backfill.warehouse.protocol import Lease
 
 D1, D2, D3 = date(2025, 1, 1), date(2025, 1, 2), date(2025, 1, 3)

@@ -11,9 +11,9 @@ from typing import Any, cast
 import polars as pl
 import pyarrow as pa
 
-from ray_backfill.calendar import ALL_DATES, DateRange
-from ray_backfill.contract import Table
 from ray_backfill.errors import TableNotFoundError
+from ray_backfill.job.calendar import ALL_DATES, DateRange
+from ray_backfill.job.table import Table
 from ray_backfill.warehouse import Warehouse
 from ray_backfill.warehouse.protocol import Partition
 

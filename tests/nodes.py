@@ -20,8 +20,8 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from ray_backfill.engine.demand import NAMESPACE
-from ray_backfill.engine.progress import Progress
 from ray_backfill.engine.ray_connect import actor_name
+from ray_backfill.record.progress import Progress
 from tests.conftest import environment
 from tests.ports import free_ports
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import polars as pl
 
-from ray_backfill.calendar import Window
-from ray_backfill.contract import Column, Kind, Table
 from ray_backfill.job import Computed, Context, Day, Frames, Input, Job
-from ray_backfill.plain import every_date, views_of
+from ray_backfill.job.calendar import Window
+from ray_backfill.job.plain import every_date, views_of
+from ray_backfill.job.table import Column, Kind, Table
 
 SALES = Table(
     "shop.sales",

@@ -15,7 +15,7 @@ import boto3
 import pytest
 import requests
 
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.warehouse.lake.warehouse import Lake
 
 __all__ = ["Server"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ray_backfill.answer import checked
+from ray_backfill.engine.answer import checked
 from ray_backfill.errors import ContractError, JobCodeError
 from ray_backfill.job import Computed, Unmatched
 from ray_backfill.plan import Selection

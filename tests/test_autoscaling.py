@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ray_backfill.loading import load_files
+from ray_backfill.loading.load import load_files
 from ray_backfill.warehouse import Warehouse, open_warehouse
 from ray_backfill_nba.player_context import JOB
 from ray_backfill_nba.raw_tables import RAW_TABLES

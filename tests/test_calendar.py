@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ray_backfill.calendar import (
+from ray_backfill.errors import UsageError
+from ray_backfill.job.calendar import (
     ALL_DATES,
     DateRange,
     Season,
@@ -19,7 +20,6 @@ from ray_backfill.calendar import (
     parse_date,
     season_of,
 )
-from ray_backfill.errors import UsageError
 from ray_backfill.warehouse import open_warehouse
 from tests.conftest import sales
 from tests.engine import content, planned, ran

@@ -14,8 +14,8 @@ import pytest
 from ray_backfill.engine import control
 from ray_backfill.engine.control import CancelRequest, cancellable, find_run
 from ray_backfill.engine.driver import Switch
-from ray_backfill.engine.journal import read_journal, run_ids
-from ray_backfill.engine.submitted import JOB_CONFIG
+from ray_backfill.record.journal import read_journal, run_ids
+from ray_backfill.record.submitted import JOB_CONFIG
 from ray_backfill.warehouse import Warehouse
 from tests.conftest import DAYS, environment
 from tests.engine import ROLLING, content, ran

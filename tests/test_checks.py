@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ray_backfill.calendar import ALL_DATES, DateRange, Season, Window
-from ray_backfill.contract import Column, Kind, Table
-from ray_backfill.engine.calendars import calendar_of
-from ray_backfill.engine.survey import survey
 from ray_backfill.errors import DataError, JobCodeError, RefusedError, UsageError
 from ray_backfill.job import Calendar, DateState, Day, Input, Job, View
-from ray_backfill.options import from_json, parse_options, to_json
-from ray_backfill.plain import every_date
+from ray_backfill.job.calendar import ALL_DATES, DateRange, Season, Window
+from ray_backfill.job.options import from_json, parse_options, to_json
+from ray_backfill.job.plain import every_date
+from ray_backfill.job.table import Column, Kind, Table
+from ray_backfill.survey.calendars import calendar_of
+from ray_backfill.survey.survey import survey
 from ray_backfill.warehouse import Warehouse, open_warehouse
 from tests.engine import ran
 from tests.rolling_job import INPUT, JOB, MEANS, SALES

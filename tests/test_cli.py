@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from ray_backfill.cli import plan
-from ray_backfill.engine.journal import run_ids
+from ray_backfill.record.journal import run_ids
 from ray_backfill.warehouse import Warehouse
 from tests.conftest import DAYS, ROOT, environment
 from tests.engine import ROLLING, content
@@ -288,9 +288,9 @@ def test_an_error_that_nobody_expected_is_a_line_with_its_traceback(
     """Of a run: exit 1, and not a word that is no line. A job that does not load is expected."""
     (tmp_path / "broken.py").write_text("raise RuntimeError('this module is broken')")
     (tmp_path / "breaking.py").write_text(
-        "import ray_backfill.registry\nfrom tests.rolling_job import JOB\n"
+        "import ray_backfill.catalog\nfrom tests.rolling_job import JOB\n"
         "def check(job): raise RuntimeError('this program is broken')\n"
-        "ray_backfill.registry.check_beside_others = check\n"
+        "ray_backfill.catalog.check_beside_others = check\n"
     )
     for name, code, what in (("breaking", 1, "this program"), ("broken", 2, "this module")):
         done = subprocess.run(

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ray_backfill.contract import Table
-from ray_backfill.registry import catalogue
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.catalog import catalogue
+from ray_backfill.job.table import Table
+from ray_backfill.warehouse.lake.warehouse import Lake
 from ray_backfill_nba.raw_tables import LOCATIONS, SCHEDULE
 from tests.conftest import environment
 

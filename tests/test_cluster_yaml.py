@@ -17,8 +17,8 @@ import pytest
 import requests
 import yaml
 
+from ray_backfill.plan.sizing import parse_bytes
 from ray_backfill.plan.spans import WORKER_MEMORY
-from ray_backfill.sizing import parse_bytes
 from tests.autoscaling import launches
 from tests.conftest import ROOT
 from tests.gcp import check_machine

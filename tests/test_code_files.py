@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ray_backfill.code_files import files_of
-from ray_backfill.code_version import code_version, source_version
 from ray_backfill.errors import UsageError
+from ray_backfill.staleness.code_files import files_of
+from ray_backfill.staleness.code_version import code_version, source_version
 
 Write = Callable[[Mapping[str, str | bytes]], None]
 SHOP: dict[str, str | bytes] = {

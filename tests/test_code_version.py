@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ray_backfill.code_version import code_version, fingerprint_source
 from ray_backfill.errors import UsageError
+from ray_backfill.staleness.code_version import code_version, fingerprint_source
 
 CODE = '''
 """Module."""
@@ -67,8 +67,8 @@ def test_text_counts_by_its_characters_and_not_by_whether_they_can_be_printed() 
 Version = Callable[[Mapping[str, str], list[str]], str]
 MEAN = """
 import statistics
-from ray_backfill.calendar import Season
-from ray_backfill.contract import Column, Kind
+from ray_backfill.job.calendar import Season
+from ray_backfill.job.table import Column, Kind
 from {top}.clean import tidy as clean_up, good
 from {top} import league
 from {top}.columns import OUTPUT
@@ -138,8 +138,11 @@ def test_a_module_that_is_moved_out_of_its_folder_has_its_version(version: Versi
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("from ray_backfill.calendar import", "from ray_backfill.job.calendar import"),
-        ("from ray_backfill.contract import Column, Kind", "from ray_backfill import Kind, Column"),
+        ("from ray_backfill.job.calendar import", "from ray_backfill.job.calendar import"),
+        (
+            "from ray_backfill.job.table import Column, Kind",
+            "from ray_backfill import Kind, Column",
+        ),
         ("from {top}.columns", "from {top}.shared.columns"),
         ('__all__ = ["mean"]', ""),
         ("import tidy as clean_up, good", "import good, tidy as clean_up"),

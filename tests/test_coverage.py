@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
-from ray_backfill.coverage import coverage_of, dates_of
+from ray_backfill.inspect.coverage import coverage_of, dates_of
 from ray_backfill.job import DateState
 from ray_backfill.plan import Decision
 

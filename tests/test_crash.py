@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ray_backfill.engine.journal import read_journal, run_ids
+from ray_backfill.record.journal import read_journal, run_ids
 from ray_backfill.warehouse import Warehouse, open_warehouse
 from tests.conftest import DAYS, environment, sales
 from tests.engine import ROLLING, content, output, planned, ran, visible_files

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ray_backfill.calendar import DateRange
 from ray_backfill.errors import BackfillError, RefusedError
+from ray_backfill.job.calendar import DateRange
 from ray_backfill.warehouse import open_warehouse
 from ray_backfill_nba.demo_league import LeagueSpec
 from ray_backfill_nba.demo_league.command import app

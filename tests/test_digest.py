@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ray_backfill.contract import Kind
-from ray_backfill.digest import NOTHING, Running, partition_digests, text_digest
 from ray_backfill.errors import ContractError
+from ray_backfill.job.table import Kind
+from ray_backfill.staleness.digest import NOTHING, Running, partition_digests, text_digest
 
 DAY = date(2025, 11, 4)
 VALUES: dict[Kind, st.SearchStrategy[object]] = {

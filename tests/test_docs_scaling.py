@@ -10,10 +10,10 @@ import pytest
 
 from benchmarks.scaling_model import TERMS, predict
 from ray_backfill.cli.run import run
+from ray_backfill.plan.sizing import BASE_BYTES, FACTOR
 from ray_backfill.plan.spans import _SHORTEST_SPAN, _SPANS_PER_WORKER, WORKER_MEMORY
-from ray_backfill.sizing import BASE_BYTES, FACTOR
-from ray_backfill.warehouse._bq_cost import PRICES
-from ray_backfill.warehouse._bq_publish import MOST_DATES
+from ray_backfill.warehouse.bigquery.cost import PRICES
+from ray_backfill.warehouse.bigquery.publish import MOST_DATES
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "scaling.md").read_text("utf-8")

@@ -22,8 +22,9 @@ from ray_backfill.doctor.check import Check, Finding, Outcome, UnfitError, exami
 from ray_backfill.doctor.cluster import Cluster
 from ray_backfill.doctor.lake import LakeScratch
 from ray_backfill.errors import WarehouseError
-from ray_backfill.warehouse import _objects, open_warehouse
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.warehouse import objects as _objects
+from ray_backfill.warehouse import open_warehouse
+from ray_backfill.warehouse.lake.warehouse import Lake
 from tests.conftest import environment
 from tests.lakes import OUT
 from tests.test_cli import SCRIPT

@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ray_backfill.coverage import coverage_of, dates_of
-from ray_backfill.engine.empty_dates import empty_dates, keep_empty_dates
-from ray_backfill.engine.journal import read_journal, run_ids
-from ray_backfill.engine.progress import fold
+from ray_backfill.catalog import load_job
 from ray_backfill.errors import WarehouseError
+from ray_backfill.inspect.coverage import coverage_of, dates_of
 from ray_backfill.job import DateState
 from ray_backfill.observe.logs import event_of, lines_of
 from ray_backfill.plan import Decision, Stamp
-from ray_backfill.registry import load_job
+from ray_backfill.record.journal import read_journal, run_ids
+from ray_backfill.record.progress import fold
+from ray_backfill.survey.empty_dates import empty_dates, keep_empty_dates
 from ray_backfill.warehouse import Warehouse, open_warehouse
 from tests.engine import INLINE, content, newer_code, planned, ran
 from tests.filter_job import FILTER, SMALL

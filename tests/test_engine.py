@@ -15,9 +15,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ray_backfill.engine.journal import read_journal, run_ids
 from ray_backfill.engine.lease import HeldLease
-from ray_backfill.engine.progress import fold
 from ray_backfill.errors import (
     DataError,
     LeaseHeldError,
@@ -27,6 +25,8 @@ from ray_backfill.errors import (
 )
 from ray_backfill.job import DateState, Input
 from ray_backfill.plan import Allow, Selection
+from ray_backfill.record.journal import read_journal, run_ids
+from ray_backfill.record.progress import fold
 from ray_backfill.warehouse import Warehouse, open_warehouse
 from tests.conftest import DAYS, sales
 from tests.engine import (
@@ -155,8 +155,8 @@ def test_no_more_is_read_than_the_windows_say(
     lake: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run of two far dates reads the three days of each window's hull, and plans by digests."""
-    from ray_backfill.calendar import DateRange
-    from ray_backfill.engine import reading
+    from ray_backfill.job.calendar import DateRange
+    from ray_backfill.survey import reading
 
     planned(lake)
     asked: list[DateRange] = []
@@ -273,7 +273,7 @@ def test_beside_a_file_that_cannot_be_read_digests_are_kept(
     lake: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only the broken date is looked at again by each plan."""
-    from ray_backfill.engine import digests
+    from ray_backfill.survey import digests
 
     ran(lake)
     break_file(lake, "shop.sales", DAYS[20])
@@ -297,8 +297,8 @@ def test_digests_of_other_code_are_not_trusted(tmp_path: Path) -> None:
     (package / "__init__.py").write_text("")
     (package / "values.py").write_text("X = 1\n")
     (package / "views.py").write_text("Y = 1\n")
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from ray_backfill.code_version "
-    code += "import code_version, source_version; m = ['somejobs.values']; "
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); m = ['somejobs.values']; "
+    code += "from ray_backfill.staleness.code_version import code_version, source_version; "
     code += "print(code_version(m), source_version(m))"
 
     def versions() -> list[str]:
@@ -317,7 +317,7 @@ def test_a_broken_report_or_journal_stops_nothing(lake: Warehouse) -> None:
     ran(lake, selection=Selection(dates=(DAYS[0],)))
     lake.put_object(f"reports/{MEANS.name}/99999999T000000000-ffffff.json", b'{"job": "roll')
     lake.put_object(f"runs/{MEANS.name}/99999999T000000000-ffffff.ndjson", b'[1,2]\n{"event":"ru')
-    from ray_backfill.engine.report import past_rate
+    from ray_backfill.record.report import past_rate
 
     assert past_rate(lake, MEANS.name) is not None
     assert ran(lake).exit_code == 0

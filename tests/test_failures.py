@@ -7,12 +7,12 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 import ray.exceptions as of_ray  # noqa: TID253 - its real errors
 
-from ray_backfill.calendar import Season
-from ray_backfill.engine.failures import remedy, was_lost
 from ray_backfill.engine.queue import TaskQueue
 from ray_backfill.engine.task import Task, halves, singles
 from ray_backfill.errors import ContractError, WarehouseError
 from ray_backfill.job import Day
+from ray_backfill.job.calendar import Season
+from ray_backfill.record.failures import remedy, was_lost
 
 SEASON = Season("s", date(2025, 1, 1), date(2026, 1, 1))
 

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from ray_backfill.errors import ContractError, JobCodeError
-from ray_backfill.gates import check_schema, quarantine
 from ray_backfill.job import Day
+from ray_backfill.job.gates import check_schema, quarantine
 from tests.rolling_job import JOB, MEANS
 
 D1, D2, D3 = date(2025, 3, 1), date(2025, 3, 2), date(2025, 3, 3)

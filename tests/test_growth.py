@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("moto.server")
 
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.warehouse.lake.warehouse import Lake
 from tests.conftest import DAYS, sales
 from tests.engine import content, ran
 from tests.history import age_table, leave_runs

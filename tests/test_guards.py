@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from ray_backfill.engine.ledger import Ledger
 from ray_backfill.errors import RefusedError
 from ray_backfill.plan import Allow, Selection
+from ray_backfill.survey.ledger import Ledger
 from ray_backfill.warehouse import Warehouse
 from tests.conftest import DAYS, sales
 from tests.engine import INLINE, content, output, planned, ran
@@ -194,7 +194,7 @@ def test_a_new_date_has_nothing_to_shrink_from(lake: Warehouse) -> None:
 
 # -- older code ----------------------------------------------------------------------------------
 def use_code(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
-    monkeypatch.setattr("ray_backfill.loaded_code.code_of", lambda job: version)
+    monkeypatch.setattr("ray_backfill.staleness.loaded_code.code_of", lambda job: version)
 
 
 def test_older_code_does_not_take_the_place_of_newer(

@@ -13,15 +13,19 @@ from tests.conftest import ROOT
 
 HEAVY = {"ray": "", "google": "", "deltalake": "warehouse"}
 """Libraries, and the room whose modules may import them at the top; "": none."""
-FORBIDDEN = {
-    "plan": {"engine", "warehouse", "cluster", "cli", "observe", "doctor"},
-    "warehouse": {"engine", "cluster", "cli", "observe", "doctor"},
-    "engine": {"cluster", "cli", "doctor"},
-    "observe": {"cluster", "cli", "doctor", "warehouse", "plan"},
-    "cluster": {"engine", "warehouse", "cli", "doctor"},
-    "doctor": {"cli", "cluster"},
-}
-"""Rooms, and those that their modules must not import."""
+FLOORS = (
+    {"job", "staleness"},
+    {"plan"},
+    {"warehouse"},
+    {"loading", "inspect", "record"},
+    {"survey", "observe"},
+    {"engine", "cluster"},
+    {"doctor"},
+    {"cli"},
+)
+"""The rooms, from the lowest floor up: a room imports none that stands above it, or beside it."""
+BESIDE = {("job", "staleness"), ("staleness", "job")}
+"""A job notes the version of its code as it is defined; what takes that version speaks of jobs."""
 
 
 def _files(base: Path) -> dict[str, Path]:
@@ -64,20 +68,47 @@ def _room(name: str) -> str:
     return parts[1] if len(parts) > 1 and (ROOT / "ray_backfill" / parts[1]).is_dir() else ""
 
 
-@pytest.mark.parametrize("room", FORBIDDEN)
-def test_no_arrow_goes_up(room: str) -> None:
+def _floor(room: str) -> int:
+    return next(n for n, rooms in enumerate(FLOORS) if room in rooms)
+
+
+def test_every_room_has_a_floor() -> None:
+    """A folder that is new says where it stands."""
+    assert {_room(name) for name in ENGINE} - {""} == {room for rooms in FLOORS for room in rooms}
+
+
+def test_no_arrow_goes_up() -> None:
     """A room imports none of those that stand above it."""
-    arrows = {(name, other) for name in ENGINE if _room(name) == room for other in _imports(name)}
-    assert not {(a, b) for a, b in arrows if _room(b) in FORBIDDEN[room]}
+    arrows = {(_room(name), _room(other)) for name in ENGINE for other in _imports(name)}
+    inside = {(a, b) for a, b in arrows if a and b and a != b}
+    assert {(a, b) for a, b in inside if _floor(a) <= _floor(b)} == BESIDE
 
 
-def test_what_a_job_is_stands_below_all_rooms() -> None:
-    """Modules of the top level are imported by rooms; only loading reads a warehouse."""
-    top = {n for n in ENGINE if not _room(n) and n not in {"ray_backfill", "ray_backfill.__main__"}}
-    arrows = {(name, _room(other)) for name in top for other in _imports(name)}
-    assert {(a, b) for a, b in arrows if b not in {"", "plan"}} == {
-        ("ray_backfill.loading", "warehouse")
+@pytest.mark.parametrize("room", ["job", "staleness", "plan"])
+def test_what_decides_reads_and_writes_nothing(room: str) -> None:
+    """What a job is, whether it is stale, and what is to do are pure: no warehouse, no Ray."""
+    libraries = {"ray", "deltalake", "google", "requests", "obstore"}
+    found = {
+        (name, full)
+        for name, path in ENGINE.items()
+        if _room(name) == room
+        for full in _named(ast.parse(path.read_text()))
+        if full.split(".")[0] in libraries
     }
+    assert not found
+
+
+def test_the_top_level_holds_what_all_rooms_use() -> None:
+    """The face, errors, names, redaction, untrusted input, and the catalog of jobs."""
+    top = {name.partition(".")[2] for name in ENGINE if not _room(name)}
+    assert top == {"", "__main__", "catalog", "errors", "names", "redact", "untrusted"}
+    above = {
+        (name, _room(other))
+        for name in ENGINE
+        if not _room(name) and not name.endswith("__main__")
+        for other in _imports(name)
+    }
+    assert {(name, room) for name, room in above if room} == {("ray_backfill.catalog", "job")}
 
 
 def test_the_engine_knows_no_job() -> None:
@@ -120,5 +151,6 @@ def _circles() -> list[set[str]]:
 
 def test_modules_go_in_no_circle_but_the_one_that_is_known() -> None:
     """A job looks at its own definition when it is made, which speaks of jobs."""
-    known = {f"ray_backfill.{n}" for n in ("checks", "job", "loaded_code", "options", "rules")}
+    known = {f"ray_backfill.job.{n}" for n in ("checks", "job", "options")}
+    known |= {f"ray_backfill.staleness.{n}" for n in ("loaded_code", "rules")}
     assert {n for circle in _circles() for n in circle} == known

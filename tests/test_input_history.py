@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ray_backfill.calendar import Season
-from ray_backfill.engine.ledger import Ledger, LedgerContent
+from ray_backfill.job.calendar import Season
 from ray_backfill.plan.history import Change, Held, InputHistory, changes, described
+from ray_backfill.survey.ledger import Ledger, LedgerContent
 from ray_backfill.warehouse import Warehouse
 
 DAY = date(2025, 1, 1)

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from ray_backfill.engine.runs import RunOptions
-from ray_backfill.sizing import parse_bytes
+from ray_backfill.plan.sizing import parse_bytes
 from tests.autoscaling import launches
 from tests.conftest import ROOT, environment
 from tests.kuberay_schema import check, check_kubernetes, crd_schema, pod_templates

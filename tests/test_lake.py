@@ -17,10 +17,10 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from ray_backfill.calendar import DateRange
-from ray_backfill.contract import Column, Kind, Table
 from ray_backfill.errors import ContractError, TableNotFoundError, UsageError, WarehouseError
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.job.calendar import DateRange
+from ray_backfill.job.table import Column, Kind, Table
+from ray_backfill.warehouse.lake.warehouse import Lake
 from tests.lakes import D1, D2, D3, EVERY, OUT, PLAIN, every, frame, scores, stored
 
 
@@ -460,5 +460,5 @@ def test_many_dates_in_one_commit(house: Lake) -> None:
 
 
 def test_importing_the_lake_needs_no_ray() -> None:
-    code = "import ray_backfill.warehouse.lake, sys; print('ray' in sys.modules)"
+    code = "import ray_backfill.warehouse.lake.warehouse, sys; print('ray' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"

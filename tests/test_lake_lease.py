@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from ray_backfill.errors import LeaseHeldError, LeaseLostError
-from ray_backfill.warehouse import _lease
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.warehouse.lake import lease as _lease
+from ray_backfill.warehouse.lake.warehouse import Lake
 from ray_backfill.warehouse.protocol import Lease
 from tests.lakes import OUT
 

@@ -10,8 +10,9 @@ import pytest
 from deltalake import DeltaTable
 
 from ray_backfill.errors import UsageError, WarehouseError
-from ray_backfill.warehouse import _commit, open_warehouse
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.warehouse import open_warehouse
+from ray_backfill.warehouse.lake import commit as _commit
+from ray_backfill.warehouse.lake.warehouse import Lake
 from tests.lakes import D1, D2, EVERY, OUT, every, put, scores, stored
 from tests.test_cli_tables import command
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ray_backfill.warehouse import _process
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.warehouse import process as _process
+from ray_backfill.warehouse.lake.warehouse import Lake
 from tests.conftest import environment
 from tests.lakes import OUT
 
@@ -74,7 +74,7 @@ def test_what_is_no_process_id_is_not_asked_for(pid: object) -> None:
 
 HOLDER = """
 import sys
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.warehouse.lake.warehouse import Lake
 from tests.lakes import OUT
 print(Lake(sys.argv[1]).lease_holder(OUT.name))
 """

@@ -15,9 +15,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ray_backfill.contract import Column, Kind
 from ray_backfill.errors import ContractError, LeaseLostError, UsageError, WarehouseError
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.job.table import Column, Kind
+from ray_backfill.warehouse.lake.warehouse import Lake
 from ray_backfill.warehouse.protocol import Lease, Staged
 from tests.conftest import environment
 from tests.lakes import D1, D2, D3, OUT, PLAIN, contents, frame, put, scores, stored
@@ -334,7 +334,7 @@ import sys
 from datetime import timedelta
 import polars as pl
 from ray_backfill.errors import WarehouseError
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.warehouse.lake.warehouse import Lake
 from tests.lakes import D1, OUT, scores
 lake = Lake(sys.argv[1])
 rows = pl.concat([scores(D1 + timedelta(n), n, 60_000 if n == 2 else 3) for n in range(3)])

@@ -13,8 +13,8 @@ import pytest
 from obstore.store import from_url
 
 from ray_backfill.errors import LeaseHeldError, UsageError, WarehouseError
-from ray_backfill.warehouse import _tidy
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.warehouse.lake import tidy as _tidy
+from ray_backfill.warehouse.lake.warehouse import Lake
 from ray_backfill.warehouse.protocol import Lease
 from tests.lakes import D1, D2, D3, EVERY, OUT, every, put, scores, stored
 

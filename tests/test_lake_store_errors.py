@@ -13,8 +13,8 @@ import pytest
 from obstore.exceptions import GenericError, PermissionDeniedError
 
 from ray_backfill.errors import BackfillError
-from ray_backfill.warehouse import _objects
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.warehouse import objects as _objects
+from ray_backfill.warehouse.lake.warehouse import Lake
 from tests.lakes import D1, D2, D3, EVERY, OUT, PLAIN, every, frame, put, scores
 
 _STORE = ("put", "get", "head", "delete", "list", "list_with_delimiter")

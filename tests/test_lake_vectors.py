@@ -22,9 +22,9 @@ from deltalake import DeltaTable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ray_backfill.contract import Column, Kind
 from ray_backfill.errors import ContractError
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.job.table import Column, Kind
+from ray_backfill.warehouse.lake.warehouse import Lake
 from ray_backfill.warehouse.protocol import Lease
 from tests.lakes import D1, D2, D3, OUT, put, scores, stored
 

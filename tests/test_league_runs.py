@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ray_backfill.contract import Table
+from ray_backfill.job.table import Table
 from ray_backfill.plan import Selection
 from ray_backfill.warehouse import Warehouse, open_warehouse
 from ray_backfill_nba.demo_league import LeagueSpec

@@ -14,8 +14,11 @@ from deltalake.exceptions import CommitFailedError
 from ray_backfill.engine import worker
 from ray_backfill.engine.lease import HeldLease
 from ray_backfill.errors import LeaseHeldError, LeaseLostError
-from ray_backfill.warehouse import Warehouse, _commit, _lease, _objects
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.warehouse import Warehouse
+from ray_backfill.warehouse import objects as _objects
+from ray_backfill.warehouse.lake import commit as _commit
+from ray_backfill.warehouse.lake import lease as _lease
+from ray_backfill.warehouse.lake.warehouse import Lake
 from ray_backfill.warehouse.protocol import Lease
 from tests.engine import INLINE, ran
 from tests.lakes import D1, OUT, put, scores, stored

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ray_backfill.contract import Column, Kind, Table
 from ray_backfill.errors import BackfillError, ContractError, DataError, UsageError
-from ray_backfill.loading import LoadReport, load_files
-from ray_backfill.warehouse.bigquery import BigQuery
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.job.table import Column, Kind, Table
+from ray_backfill.loading.load import LoadReport, load_files
+from ray_backfill.warehouse.bigquery.warehouse import BigQuery
+from ray_backfill.warehouse.lake.warehouse import Lake
 from tests.lakes import D1, D2, PLAIN
 
 GAMES = Table(
@@ -525,7 +525,7 @@ def test_every_format_carries_every_value(
     tmp_path_factory: pytest.TempPathFactory, values: list[dict[str, Any]]
 ) -> None:
     """What Polars writes as CSV, NDJSON or Parquet is read back equal."""
-    from ray_backfill._load_formats import read_file
+    from ray_backfill.loading.formats import read_file
 
     folder = tmp_path_factory.mktemp("any")
     frame = pl.DataFrame(values, schema=dict(list(GAMES.schema().items())[:8]))

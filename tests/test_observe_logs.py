@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ray_backfill.cli import console
-from ray_backfill.engine.progress import fold
 from ray_backfill.errors import RefusedError
 from ray_backfill.observe import stream
 from ray_backfill.observe.logs import event_of, lines_of, text_of
 from ray_backfill.observe.stream import Log, at_span, heard, overheard, to_stderr
+from ray_backfill.record.progress import fold
 
 DATES = st.dates().map(str)
 TEXTS = st.text(max_size=20)

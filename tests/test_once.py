@@ -9,8 +9,8 @@ from weakref import ref
 
 import polars as pl
 
-from ray_backfill.calendar import Season
 from ray_backfill.job import Context, Frames
+from ray_backfill.job.calendar import Season
 from ray_backfill_nba.once import Once
 
 SEASON = Season("2025-26", date(2025, 10, 21), date(2026, 6, 1))

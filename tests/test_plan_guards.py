@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ray_backfill.calendar import Season, Window
 from ray_backfill.job import Calendar, DateState, Day
+from ray_backfill.job.calendar import Season, Window
 from ray_backfill.plan import Allow, Attempt, Decision, Facts, Selection, Source, Stamp, make_plan
 from ray_backfill.plan.guards import older_code, shrunk
 from ray_backfill.plan.history import Held, InputHistory

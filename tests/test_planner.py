@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ray_backfill.calendar import Season
 from ray_backfill.errors import UsageError
-from ray_backfill.fingerprint import changed_views, fingerprints
 from ray_backfill.job import Calendar, DateState, Day
+from ray_backfill.job.calendar import Season
 from ray_backfill.plan import (
     Attempt,
     Facts,
@@ -23,8 +22,9 @@ from ray_backfill.plan import (
     make_plan,
     pick,
 )
+from ray_backfill.plan.sizing import Sizing
 from ray_backfill.plan.spans import make_spans
-from ray_backfill.sizing import Sizing
+from ray_backfill.staleness.fingerprint import changed_views, fingerprints
 from tests.rolling_job import JOB
 
 SEASON = Season("2025-26", date(2025, 10, 21), date(2026, 6, 20))

@@ -11,9 +11,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ray_backfill.contract import Column
-from ray_backfill.fingerprint import fingerprints, view_digests
 from ray_backfill.job import Context
+from ray_backfill.job.table import Column
+from ray_backfill.staleness.fingerprint import fingerprints, view_digests
 from ray_backfill_nba.player_context import JOB
 from ray_backfill_nba.raw_tables import (
     ALIASES,

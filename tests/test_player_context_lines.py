@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ray_backfill.contract import Table
 from ray_backfill.job import Computed
+from ray_backfill.job.table import Table
 from ray_backfill_nba import raw_tables as raw
 from ray_backfill_nba.player_context import JOB
 from tests.frames import calendar_of, compute_span, table_of

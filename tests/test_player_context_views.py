@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ray_backfill.fingerprint import changed_views, fingerprints, view_digests
 from ray_backfill.job import Context
+from ray_backfill.staleness.fingerprint import changed_views, fingerprints, view_digests
 from ray_backfill_nba import raw_tables as raw
 from ray_backfill_nba.player_context import JOB
 from tests.frames import calendar_of, compute_span, frames_for

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from ray_backfill.conflicts import conflicts_of
-from ray_backfill.contract import Column, Kind
+from ray_backfill.catalog import catalogue, check_beside_others, load_job
 from ray_backfill.errors import UsageError
 from ray_backfill.job import Job
-from ray_backfill.plain import views_of
-from ray_backfill.registry import catalogue, check_beside_others, load_job
+from ray_backfill.job.conflicts import conflicts_of
+from ray_backfill.job.plain import views_of
+from ray_backfill.job.table import Column, Kind
 from ray_backfill.warehouse import Warehouse
 from tests.conftest import ROOT, environment
 from tests.engine import ROLLING

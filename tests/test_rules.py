@@ -14,11 +14,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ray_backfill import rules
-from ray_backfill.contract import Column, Kind
+from ray_backfill.catalog import load_job
 from ray_backfill.job import Day
-from ray_backfill.registry import load_job
-from ray_backfill.rules import rule_modules, rules_version
+from ray_backfill.job.table import Column, Kind
+from ray_backfill.staleness import rules
+from ray_backfill.staleness.rules import rule_modules, rules_version
 from ray_backfill.warehouse import Warehouse
 from tests.conftest import DAYS, ROOT
 from tests.packages import Package
@@ -28,7 +28,8 @@ from tests.rolling_job import JOB
 def version(package: Package, folder: Path) -> str:
     """The version of the package's rules, as a new process finds it."""
     code = (
-        "from ray_backfill.registry import load_job; from ray_backfill.rules import rules_version; "
+        "from ray_backfill.catalog import load_job; "
+        "from ray_backfill.staleness.rules import rules_version; "
         f"print(rules_version(load_job('{package.job}')))"
     )
     return child(folder, "-c", code)
@@ -97,7 +98,8 @@ def test_a_lone_file_counts_with_the_lone_files_that_it_imports(tmp_path: Path) 
         "JOB = replace(ROLLING, modules=('lone_job',), gates=(gate,))\n"
     )
     code = (
-        "from ray_backfill.registry import load_job; from ray_backfill.rules import rule_modules; "
+        "from ray_backfill.catalog import load_job; "
+        "from ray_backfill.staleness.rules import rule_modules; "
         "print(*rule_modules(load_job('lone_job:JOB')))"
     )
     assert set(names) <= set(child(tmp_path, "-c", code).split())
@@ -108,7 +110,7 @@ def test_the_main_job_counts_what_finds_its_conflicts() -> None:
     found = rule_modules(load_job("player_context"))
     package = "ray_backfill_nba.player_context"
     assert {f"{package}.gates", f"{package}.conflicts", "ray_backfill_nba.clean"} <= set(found)
-    assert {"ray_backfill.gates", "ray_backfill.answer"} <= set(found)
+    assert {"ray_backfill.job.gates", "ray_backfill.engine.answer"} <= set(found)
     assert not any(name.startswith("polars") for name in found)
 
 

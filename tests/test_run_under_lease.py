@@ -15,12 +15,14 @@ from obstore.exceptions import GenericError, PermissionDeniedError
 
 from ray_backfill.cli.signals import signals
 from ray_backfill.engine.driver import Switch
-from ray_backfill.engine.journal import read_journal, run_ids
-from ray_backfill.engine.report import Report
 from ray_backfill.errors import LeaseHeldError, RefusedError, WarehouseError
 from ray_backfill.plan import Allow
-from ray_backfill.warehouse import Warehouse, _lease, _objects, open_warehouse
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.record.journal import read_journal, run_ids
+from ray_backfill.record.report import Report
+from ray_backfill.warehouse import Warehouse, open_warehouse
+from ray_backfill.warehouse import objects as _objects
+from ray_backfill.warehouse.lake import lease as _lease
+from ray_backfill.warehouse.lake.warehouse import Lake
 from tests.conftest import DAYS
 from tests.engine import INLINE, content, newer_code, output, ran
 from tests.rolling_job import MEANS

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ray_backfill import loaded_code
+from ray_backfill.catalog import load_job
 from ray_backfill.engine.driver import Switch
 from ray_backfill.engine.runs import RunOptions, execute
 from ray_backfill.engine.task import Emit, Handover, Task
@@ -20,7 +20,7 @@ from ray_backfill.engine.worker import run_span
 from ray_backfill.errors import CodeDiffersError
 from ray_backfill.job import Job
 from ray_backfill.plan import Plan, Selection
-from ray_backfill.registry import load_job
+from ray_backfill.staleness import loaded_code
 from ray_backfill.warehouse import Warehouse
 from tests.conftest import DAYS
 from tests.engine import INLINE, _unwatched, content, newer_code, on_ray, output, planned, ran
@@ -153,7 +153,7 @@ def test_other_gates_are_refused_too(
 ) -> None:
     """They decide what is published, though not what is computed."""
     job, plan = plan_of(lake, package)
-    monkeypatch.setattr("ray_backfill.loaded_code.rules_of", lambda job: "others")
+    monkeypatch.setattr("ray_backfill.staleness.loaded_code.rules_of", lambda job: "others")
     with pytest.raises(CodeDiffersError, match=rf"other gates of .*others.*{plan.rules}"):
         carried_out(lake, job, plan, replace(INLINE, job=package.job))
     assert lake.partitions(job.table) == []
@@ -168,7 +168,9 @@ def test_what_is_stamped_anew_is_stamped_by_the_code_of_the_run(
     newer_code(monkeypatch, "second")
     plan = planned(lake, selection=FEW)
     calls = iter(["second", "third"])
-    monkeypatch.setattr("ray_backfill.loaded_code.code_of", lambda job: next(calls, "third"))
+    monkeypatch.setattr(
+        "ray_backfill.staleness.loaded_code.code_of", lambda job: next(calls, "third")
+    )
     with pytest.raises(CodeDiffersError, match=r"third.*second"):
         carried_out(lake, load_job(INLINE.job), plan, replace(INLINE, verify=1))
     assert output(lake).equals(before)

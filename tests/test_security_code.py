@@ -38,7 +38,7 @@ ATTRIBUTES = {
 READERS = {"read_pickle", "to_pickle", "deserialize", "unpickle", "load_module", "exec_module"}
 """Of any object: Polars' and Arrow's own formats may hold pickled Python."""
 
-IMPORTERS = {"ray_backfill/registry.py", "ray_backfill/cli/__init__.py"}
+IMPORTERS = {"ray_backfill/catalog.py", "ray_backfill/cli/__init__.py"}
 """The only modules that import by a name: that of a job, and those of our own commands."""
 
 

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from ray_backfill import names
+from ray_backfill.catalog import load_job
 from ray_backfill.cli import build
-from ray_backfill.contract import Column, Kind, Table
-from ray_backfill.engine.journal import read_journal, run_ids
 from ray_backfill.engine.runs import new_run_id
 from ray_backfill.errors import BackfillError, UsageError, WarehouseError
-from ray_backfill.registry import load_job
-from ray_backfill.warehouse import Warehouse, _objects
+from ray_backfill.job.table import Column, Kind, Table
+from ray_backfill.record.journal import read_journal, run_ids
+from ray_backfill.warehouse import Warehouse
+from ray_backfill.warehouse import objects as _objects
 from ray_backfill_nba.player_context import JOB
 from ray_backfill_nba.raw_tables import RAW_TABLES
 from tests.engine import ROLLING

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from ray_backfill.errors import RefusedError, UsageError, WarehouseError
-from ray_backfill.warehouse import _files, open_warehouse
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.warehouse import open_warehouse
+from ray_backfill.warehouse.lake import files as _files
+from ray_backfill.warehouse.lake.warehouse import Lake
 from ray_backfill_nba.demo_league.command import app
 from ray_backfill_nba.demo_league.load import remember
 from ray_backfill_nba.demo_league.spec import LeagueSpec

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from ray_backfill.catalog import load_job
 from ray_backfill.cli import build
-from ray_backfill.engine.journal import last_attempts, read_journal, run_ids
-from ray_backfill.engine.report import past_rate
-from ray_backfill.engine.survey import survey
 from ray_backfill.errors import BackfillError, LeaseHeldError, RefusedError, WarehouseError
-from ray_backfill.registry import load_job
+from ray_backfill.record.journal import last_attempts, read_journal, run_ids
+from ray_backfill.record.report import past_rate
+from ray_backfill.survey.survey import survey
 from ray_backfill.warehouse import Warehouse
 from ray_backfill_nba.demo_league.load import recall
 from tests.conftest import DAYS

@@ -17,8 +17,8 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ray_backfill.engine.failures import describe, kind_of
 from ray_backfill.errors import DataError, UsageError, WarehouseError
+from ray_backfill.record.failures import describe, kind_of
 from ray_backfill.redact import CleanedError, cleaned, is_secret, redacted, url
 from ray_backfill.warehouse import Warehouse, open_warehouse
 from tests.conftest import ROOT, environment, sales

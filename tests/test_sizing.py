@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ray_backfill.calendar import Season, Window
 from ray_backfill.cli import plan as plan_command
-from ray_backfill.contract import Column, Kind, Table
-from ray_backfill.engine.report import Report, past_memory_factor, save_report
 from ray_backfill.errors import UsageError
 from ray_backfill.job import Calendar, Day, Input, Job
-from ray_backfill.plain import every_date, views_of
+from ray_backfill.job.calendar import Season, Window
+from ray_backfill.job.plain import every_date, views_of
+from ray_backfill.job.table import Column, Kind, Table
 from ray_backfill.plan import Facts, Selection, make_plan
-from ray_backfill.sizing import BASE_BYTES, human_bytes, parse_bytes, sizing_of
+from ray_backfill.plan.sizing import BASE_BYTES, human_bytes, parse_bytes, sizing_of
+from ray_backfill.record.report import Report, past_memory_factor, save_report
 from ray_backfill.warehouse import Warehouse
 from tests.engine import planned, ran
 from tests.rolling_job import MEANS

@@ -11,15 +11,15 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from ray_backfill.content import content_digests, is_comparable
-from ray_backfill.contract import STAMP, Column, Kind
-from ray_backfill.engine import stamps as reading
-from ray_backfill.engine.ledger import Ledger
 from ray_backfill.errors import WarehouseError
 from ray_backfill.job import Job
+from ray_backfill.job.table import STAMP, Column, Kind
+from ray_backfill.staleness.content import content_digests, is_comparable
+from ray_backfill.survey import stamps as reading
+from ray_backfill.survey.ledger import Ledger
 from ray_backfill.warehouse import Warehouse
-from ray_backfill.warehouse._bq_catalogue import is_not_later
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.warehouse.bigquery.catalogue import is_not_later
+from ray_backfill.warehouse.lake.warehouse import Lake
 from tests.conftest import DAYS
 from tests.engine import content, output, planned, ran
 from tests.lakes import EVERY, every

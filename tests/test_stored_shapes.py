@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from ray_backfill import stored
+from ray_backfill import untrusted
 from ray_backfill.engine.control import find_run
-from ray_backfill.engine.journal import last_attempts, read_journal, run_ids
-from ray_backfill.engine.progress import fold
-from ray_backfill.engine.report import past_memory_factor, past_rate, save_report
-from ray_backfill.sizing import BASE_BYTES
+from ray_backfill.plan.sizing import BASE_BYTES
+from ray_backfill.record.journal import last_attempts, read_journal, run_ids
+from ray_backfill.record.progress import fold
+from ray_backfill.record.report import past_memory_factor, past_rate, save_report
 from ray_backfill.warehouse import Warehouse, open_warehouse
 from tests.conftest import DAYS, environment, sales
 from tests.engine import ROLLING, planned, ran
@@ -51,8 +51,8 @@ VALUES = (None, True, 7, -1.5, float("nan"), "x", [], [[]], {}, {"x": 1})
 )
 def test_a_shape_says_what_may_stand_where(shape: Any, good: list[Any], bad: list[Any]) -> None:
     """Types, lists of any or of a fixed length, objects by name; nothing is taken for another."""
-    assert [value for value in good if not stored.shaped(value, shape)] == []
-    assert [value for value in bad if stored.shaped(value, shape)] == []
+    assert [value for value in good if not untrusted.shaped(value, shape)] == []
+    assert [value for value in bad if untrusted.shaped(value, shape)] == []
 
 
 def changed(value: Any) -> Iterator[Any]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ray_backfill.engine.journal import read_journal, run_ids
+from ray_backfill.record.journal import read_journal, run_ids
 from ray_backfill.warehouse import Warehouse
 from tests.conftest import DAYS, ROOT, environment
 from tests.engine import ROLLING, content, ran

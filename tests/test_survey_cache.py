@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ray_backfill.calendar import Season, Window
-from ray_backfill.contract import Column, Kind, Table
-from ray_backfill.engine import survey as surveying
-from ray_backfill.engine.reading import read_inputs
 from ray_backfill.errors import UsageError, WarehouseError
-from ray_backfill.fingerprint import fingerprints, view_digests
 from ray_backfill.job import Calendar, Computed, Context, Day, Frames, Input, Job, View
-from ray_backfill.plain import every_date, views_of
+from ray_backfill.job.calendar import Season, Window
+from ray_backfill.job.plain import every_date, views_of
+from ray_backfill.job.table import Column, Kind, Table
 from ray_backfill.plan import Allow, Decision, Selection, make_plan
+from ray_backfill.staleness.fingerprint import fingerprints, view_digests
+from ray_backfill.survey import survey as surveying
+from ray_backfill.survey.reading import read_inputs
 from ray_backfill.warehouse import Warehouse
 from tests.memory import Memory
 
@@ -296,8 +296,8 @@ names = st.sampled_from(["", *(view.name for view in VIEWS)])
 def known_code() -> Iterator[None]:
     """The code is what it is: versions are not made anew for each of thousands of plans."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ray_backfill.loaded_code.code_of", lambda job: "code")
-        patch.setattr("ray_backfill.loaded_code.rules_of", lambda job: "rules")
+        patch.setattr("ray_backfill.staleness.loaded_code.code_of", lambda job: "code")
+        patch.setattr("ray_backfill.staleness.loaded_code.rules_of", lambda job: "rules")
         patch.setattr(surveying, "source_version", lambda modules, shown: "source")
         yield
 

@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 
 import pytest
 
+from ray_backfill.catalog import load_job
 from ray_backfill.engine.driver import Driver, Switch
-from ray_backfill.engine.journal import read_journal, run_ids
 from ray_backfill.engine.runs import execute
-from ray_backfill.registry import load_job
+from ray_backfill.record.journal import read_journal, run_ids
 from ray_backfill.warehouse import Warehouse, open_warehouse
 from tests.conftest import DAYS, environment, sales
 from tests.engine import ROLLING, content, on_ray, planned, ran

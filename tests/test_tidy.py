@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 
 from ray_backfill.engine.tidy import tidy
 from ray_backfill.errors import LeaseHeldError, LeaseLostError, UsageError
-from ray_backfill.warehouse import _compact, _expire, _stage
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.warehouse.lake import compact as _compact
+from ray_backfill.warehouse.lake import expire as _expire
+from ray_backfill.warehouse.lake import stage as _stage
+from ray_backfill.warehouse.lake.warehouse import Lake
 from ray_backfill.warehouse.protocol import Tidied
 from tests.conftest import environment
 from tests.lakes import D1, D2, D3, EVERY, OUT, PLAIN, contents, every, frame, put, scores, stored
@@ -166,7 +168,7 @@ def test_columns_that_old_files_lack_are_null(house: Lake) -> None:
 def test_an_output_and_large_files_are_left(house: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
-    from ray_backfill.contract import STAMP
+    from ray_backfill.job.table import STAMP
 
     output = replace(OUT, name="out.stamped", columns=(*OUT.columns, *STAMP))
     house.ensure(output)
@@ -491,8 +493,9 @@ def test_a_link_out_of_the_lake_is_not_followed(house: Lake, tmp_path: Path) -> 
 KILLED = """
 import os, sys
 from datetime import timedelta
-from ray_backfill.warehouse import _expire, _objects
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.warehouse.lake import expire as _expire
+from ray_backfill.warehouse import objects as _objects
+from ray_backfill.warehouse.lake.warehouse import Lake
 left, real = int(sys.argv[2]), _objects.delete
 def delete(uri, path):
     global left

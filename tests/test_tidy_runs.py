@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from ray_backfill.engine import state
-from ray_backfill.engine.journal import last_attempts, run_ids
 from ray_backfill.engine.tidy import tidy
-from ray_backfill.warehouse import Warehouse, _read
+from ray_backfill.record import state
+from ray_backfill.record.journal import last_attempts, run_ids
+from ray_backfill.warehouse import Warehouse
+from ray_backfill.warehouse.lake import read as _read
 from tests.conftest import DAYS, sales
 from tests.engine import content, planned, ran, visible_files
 from tests.history import leave_runs

@@ -13,13 +13,15 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ray_backfill.engine import state, upkeep
-from ray_backfill.engine.journal import journals, last_attempts, read_journal, run_ids
-from ray_backfill.engine.report import past_rate
+from ray_backfill.engine import upkeep
 from ray_backfill.engine.upkeep import sweep_ended
 from ray_backfill.errors import UsageError
-from ray_backfill.warehouse import Warehouse, _objects
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.record import state
+from ray_backfill.record.journal import journals, last_attempts, read_journal, run_ids
+from ray_backfill.record.report import past_rate
+from ray_backfill.warehouse import Warehouse
+from ray_backfill.warehouse import objects as _objects
+from ray_backfill.warehouse.lake.warehouse import Lake
 from tests.conftest import DAYS, environment
 from tests.engine import ran
 from tests.lakes import D1, D2, D3, OUT, contents, put, scores, stored
@@ -222,8 +224,8 @@ def test_what_a_version_named_is_kept_though_its_entry_is_gone(house: Lake) -> N
 # -- what loads staged -------------------------------------------------------------------------
 KILLED = """
 import os, sys
-from ray_backfill.warehouse import _commit
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.warehouse.lake import commit as _commit
+from ray_backfill.warehouse.lake.warehouse import Lake
 from tests.lakes import D1, D2, OUT, scores
 import polars as pl
 _commit.commit = _commit.create = lambda *_, **__: os._exit(9)
@@ -256,7 +258,7 @@ def test_a_load_leaves_no_note_whether_it_ends_well_or_not(
     house.append(OUT, scores(D3, 1).to_arrow())
     assert house.list_objects("loads/") == []
     before = contents(house.uri)
-    monkeypatch.setattr("ray_backfill.warehouse._commit.commit", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("ray_backfill.warehouse.lake.commit.commit", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         house.append(OUT, scores(D3, 1).to_arrow())
     assert house.list_objects("loads/") == []
@@ -267,7 +269,7 @@ def test_a_load_whose_commit_stands_keeps_its_files(
     house: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer got lost and the load fails: what the log names is not deleted."""
-    from ray_backfill.warehouse import _commit
+    from ray_backfill.warehouse.lake import commit as _commit
 
     real = _commit.commit
 

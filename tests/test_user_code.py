@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from ray_backfill.catalog import load_job
 from ray_backfill.engine.runs import RunOptions
 from ray_backfill.errors import ContractError, DataError, JobCodeError, UsageError
-from ray_backfill.options import from_json, parse_options
+from ray_backfill.job.options import from_json, parse_options
+from ray_backfill.job.user_code import called
 from ray_backfill.plan import Selection
-from ray_backfill.registry import load_job
-from ray_backfill.user_code import called
 from ray_backfill.warehouse import Warehouse
 from tests.conftest import DAYS, ROOT, environment
 from tests.engine import INLINE, content, on_ray, planned, ran

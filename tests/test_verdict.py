@@ -11,14 +11,14 @@ from typing import Any
 import polars as pl
 import pytest
 
+from ray_backfill.catalog import load_job
 from ray_backfill.engine import runs
 from ray_backfill.engine.driver import Driver, Switch
 from ray_backfill.engine.executor import InlineExecutor, Outcome
-from ray_backfill.engine.report import Report
 from ray_backfill.engine.runs import RunOptions, execute
-from ray_backfill.engine.survey import survey
 from ray_backfill.plan import Plan, Selection, make_plan
-from ray_backfill.registry import load_job
+from ray_backfill.record.report import Report
+from ray_backfill.survey.survey import survey
 from ray_backfill.warehouse import Warehouse
 from tests.conftest import DAYS
 from tests.engine import INLINE, ROLLING, content, planned, ran

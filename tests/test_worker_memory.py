@@ -7,7 +7,7 @@ import re
 import pytest
 
 from ray_backfill.plan import Plan
-from ray_backfill.sizing import BASE_BYTES, human_bytes
+from ray_backfill.plan.sizing import BASE_BYTES, human_bytes
 from ray_backfill.warehouse import Warehouse, open_warehouse
 from ray_backfill_nba.demo_league import LeagueSpec
 from tests.engine import planned

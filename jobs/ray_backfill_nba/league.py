@@ -8,8 +8,8 @@ from datetime import date
 
 import polars as pl
 
-from ray_backfill.calendar import Season
 from ray_backfill.job import Context, Frames
+from ray_backfill.job.calendar import Season
 from ray_backfill_nba.aliases import Aliases, known_aliases
 from ray_backfill_nba.gamebook import Gamebook, clean_box, keys_of, teams_of, with_played
 from ray_backfill_nba.names import normalised

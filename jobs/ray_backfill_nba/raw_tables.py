@@ -6,7 +6,7 @@ loaded file and are left out. `optional` columns may be absent.
 
 from __future__ import annotations
 
-from ray_backfill.contract import Column, Kind, Table
+from ray_backfill.job.table import Column, Kind, Table
 
 __all__ = [
     "ALIASES",

@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 from typer.main import get_command_name, get_group
 
-from ray_backfill.blame import lacking, told
 from ray_backfill.cli import console, streams
 from ray_backfill.errors import BackfillError, RefusedError
+from ray_backfill.job.blame import lacking, told
 from ray_backfill.redact import redacted
 
 __all__ = ["build", "main"]

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ray_backfill.blame import lacking
 from ray_backfill.errors import BackfillError
+from ray_backfill.job.blame import lacking
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -21,7 +21,7 @@ from ray_backfill.cli.select import (
 from ray_backfill.errors import UsageError
 
 if TYPE_CHECKING:
-    from ray_backfill.coverage import ColumnCoverage, DateCoverage
+    from ray_backfill.inspect.coverage import ColumnCoverage, DateCoverage
     from ray_backfill.job import Job
     from ray_backfill.plan import Decision
     from ray_backfill.warehouse import Warehouse
@@ -55,7 +55,7 @@ def coverage(
     as_json: JsonOption = False,
 ) -> None:
     """Count values by period: non-null, distinct, zeros, constants; with the calendar's holes."""
-    from ray_backfill.coverage import coverage_of, dates_of
+    from ray_backfill.inspect.coverage import coverage_of, dates_of
     from ray_backfill.plan import asked_days, decide
     from ray_backfill.warehouse import open_warehouse
 
@@ -82,7 +82,7 @@ def coverage(
 
 
 def _job_of(name: str) -> Job:
-    from ray_backfill.registry import load_job
+    from ray_backfill.catalog import load_job
 
     jobs = known_jobs().jobs.values()
     for job in jobs:
@@ -111,8 +111,8 @@ def _columns(job: Job, asked: Sequence[str]) -> list[str]:
 def _rows(house: Warehouse, job: Job, columns: Sequence[str], decisions: Sequence[Decision]) -> Any:
     import polars as pl
 
-    from ray_backfill.calendar import DateRange
     from ray_backfill.errors import TableNotFoundError
+    from ray_backfill.job.calendar import DateRange
 
     partition = cast(str, job.output.partition)
     names = list(dict.fromkeys([partition, *columns]))

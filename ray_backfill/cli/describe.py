@@ -13,8 +13,8 @@ from ray_backfill.cli.options import JsonOption
 from ray_backfill.cli.select import known_jobs
 
 if TYPE_CHECKING:
-    from ray_backfill.contract import Table
     from ray_backfill.job import Job
+    from ray_backfill.job.table import Table
 
 app = typer.Typer()
 
@@ -30,7 +30,7 @@ def describe(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a job reads and writes, with the meaning of every column; or list the jobs."""
-    from ray_backfill.registry import job_names, load_job
+    from ray_backfill.catalog import job_names, load_job
 
     if name is None:
         _list_jobs(as_json)

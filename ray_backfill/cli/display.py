@@ -17,8 +17,8 @@ from ray_backfill.cli import console
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ray_backfill.engine.progress import Progress
     from ray_backfill.observe.stream import Log
+    from ray_backfill.record.progress import Progress
 
 __all__ = [
     "LogFormat",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ray_backfill.cli import console
-from ray_backfill.engine.progress import Progress
+from ray_backfill.record.progress import Progress
 
 if TYPE_CHECKING:
     from ray_backfill.cluster.client import JobApi, JobFacts

@@ -88,11 +88,11 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show which dates need work and why; changes nothing."""
+    from ray_backfill.catalog import load_job
     from ray_backfill.engine.expiry import expiry_warnings
     from ray_backfill.engine.refusals import refuse_misfit
-    from ray_backfill.engine.report import past_rate
     from ray_backfill.plan import make_plan
-    from ray_backfill.registry import load_job
+    from ray_backfill.record.report import past_rate
     from ray_backfill.warehouse import open_warehouse
 
     selection = selection_of(season, start_date, end_date, dates, select)
@@ -138,8 +138,8 @@ def workers_of(asked: int | None, *, here: bool = True) -> int:
 
 def memory_of(asked: str | None, workers: int, *, here: bool = True) -> int:
     """Bytes that a task may need; by default no more than its share of this machine."""
+    from ray_backfill.plan.sizing import BASE_BYTES, human_bytes, parse_bytes
     from ray_backfill.plan.spans import WORKER_MEMORY
-    from ray_backfill.sizing import BASE_BYTES, human_bytes, parse_bytes
 
     if asked is not None:
         found = parse_bytes(asked)

@@ -11,7 +11,7 @@ from ray_backfill.cli import console
 
 if TYPE_CHECKING:
     from ray_backfill.plan import Decision, Plan
-    from ray_backfill.warehouse._bq_cost import Cost
+    from ray_backfill.warehouse.bigquery.cost import Cost
 
 __all__ = ["listed", "plan_json", "print_cost", "print_dates", "print_plan"]
 
@@ -54,7 +54,7 @@ def plan_json(plan: Plan, rate: float | None) -> dict[str, Any]:
 
 
 def print_plan(plan: Plan, rate: float | None) -> None:
-    from ray_backfill.sizing import human_bytes
+    from ray_backfill.plan.sizing import human_bytes
 
     console.table(
         f"{plan.job}, code {plan.code_version}, options {plan.job_options}",

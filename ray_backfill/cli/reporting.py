@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ray_backfill.cli import console
 
 if TYPE_CHECKING:
-    from ray_backfill.engine.report import Report
+    from ray_backfill.record.report import Report
 
 __all__ = ["print_report"]
 

@@ -36,16 +36,16 @@ from ray_backfill.cli.select import (
     selection_of,
 )
 from ray_backfill.cli.signals import signals
-from ray_backfill.engine.submitted import submission_id
 from ray_backfill.errors import RefusedError, UsageError
+from ray_backfill.record.submitted import submission_id
 
 if TYPE_CHECKING:
     from ray_backfill.engine.driver import Driver
-    from ray_backfill.engine.report import Report
     from ray_backfill.engine.runs import RunOptions
     from ray_backfill.observe.notify import Ending
     from ray_backfill.observe.stream import Log
     from ray_backfill.plan import Plan
+    from ray_backfill.record.report import Report
 
 app = typer.Typer()
 
@@ -133,12 +133,12 @@ def run(
     Exit codes: 0 all published or nothing to do; 1 some dates failed or were quarantined;
     2 bad usage; 3 refused; 130 cancelled.
     """
+    from ray_backfill.catalog import load_job
     from ray_backfill.cli.display import log_of
     from ray_backfill.cluster.variables import require_secrets
     from ray_backfill.engine.runs import RunOptions
     from ray_backfill.observe.notify import announced, checked
     from ray_backfill.plan import make_plan
-    from ray_backfill.registry import load_job
     from ray_backfill.warehouse import open_warehouse
 
     log = log_of(log_format, job, quiet=quiet)

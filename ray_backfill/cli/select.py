@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ray_backfill.calendar import moved, parse_date
 from ray_backfill.cli import console
 from ray_backfill.errors import UsageError
+from ray_backfill.job.calendar import moved, parse_date
 
 if TYPE_CHECKING:
+    from ray_backfill.catalog import Catalogue
     from ray_backfill.job import Job
     from ray_backfill.plan import Facts, Selection
-    from ray_backfill.registry import Catalogue
     from ray_backfill.warehouse import Warehouse
 
 __all__ = [
@@ -109,10 +109,10 @@ def facts_of(
     rebuild: bool = False,
 ) -> Facts:
     """What a plan of the selection is made of, under the remembered options and those given."""
+    from ray_backfill.catalog import check_beside_others
     from ray_backfill.engine.rebuild import rebuild_facts
-    from ray_backfill.engine.survey import survey
-    from ray_backfill.options import parse_options
-    from ray_backfill.registry import check_beside_others
+    from ray_backfill.job.options import parse_options
+    from ray_backfill.survey.survey import survey
 
     warn_of(check_beside_others(job))
     _check_dates(warehouse, selection)
@@ -134,7 +134,7 @@ def _check_dates(warehouse: Warehouse, selection: Selection) -> None:
 
 def known_jobs() -> Catalogue:
     """All known jobs; those that do not load are named on stderr, and left out."""
-    from ray_backfill.registry import catalogue
+    from ray_backfill.catalog import catalogue
 
     found = catalogue()
     warn_of(found.broken)

@@ -25,7 +25,7 @@ _PLAIN = {
 }
 """What our own words and tables use beyond ASCII; other characters are escaped, so that two
 names never look the same."""
-_HANDLER = "ray_backfill.plain"
+_HANDLER = "ray_backfill.job.plain"
 
 
 class _Steady(io.RawIOBase):

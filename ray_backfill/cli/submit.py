@@ -239,9 +239,9 @@ def _variables(env: Sequence[str], secret: Sequence[str], warehouse: Warehouse) 
 
 def _job(spec: str, options: Sequence[str], elsewhere: str | None) -> tuple[str, str]:
     """Name of the job and version of its code; options are checked where the job is here."""
-    from ray_backfill.code_version import code_version
-    from ray_backfill.options import parse_options
-    from ray_backfill.registry import load_job
+    from ray_backfill.catalog import load_job
+    from ray_backfill.job.options import parse_options
+    from ray_backfill.staleness.code_version import code_version
 
     try:
         job = load_job(spec)

@@ -12,8 +12,8 @@ from ray_backfill.cli.options import JsonOption, WarehouseOption
 from ray_backfill.cli.select import known_jobs
 
 if TYPE_CHECKING:
-    from ray_backfill.contract import Table
-    from ray_backfill.loading import LoadReport
+    from ray_backfill.job.table import Table
+    from ray_backfill.loading.load import LoadReport
     from ray_backfill.warehouse import Warehouse
     from ray_backfill.warehouse.protocol import Published
 
@@ -39,7 +39,7 @@ def load(
     as_json: JsonOption = False,
 ) -> None:
     """Check files against a raw table's contract and add them in one commit, or none of them."""
-    from ray_backfill.loading import load_files
+    from ray_backfill.loading.load import load_files
     from ray_backfill.warehouse import open_warehouse
 
     target = _raw_table(table)
@@ -67,8 +67,8 @@ def _headline(report: LoadReport) -> str:
 
 def _raw_table(name: str) -> Table:
     """A raw table's contract; raises `UsageError` for an output, or a name that is not known."""
+    from ray_backfill.catalog import named
     from ray_backfill.errors import UsageError
-    from ray_backfill.registry import named
 
     known = known_jobs()
     raw = known.raw_tables()
@@ -193,7 +193,7 @@ def _restored(warehouse: Warehouse, name: str, version: int) -> Published:
     """Restore under a lease of its own, so that no run publishes meanwhile."""
     from datetime import UTC, datetime
 
-    from ray_backfill.contract import Table
+    from ray_backfill.job.table import Table
 
     run_id = f"restore-{datetime.now(UTC):%Y%m%dT%H%M%S}"
     lease = warehouse.acquire_lease(Table(name, ()), run_id, seconds=600, steal=False)

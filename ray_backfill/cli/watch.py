@@ -13,7 +13,7 @@ from ray_backfill.cli.options import JsonOption, WarehouseOption
 from ray_backfill.errors import UsageError
 
 if TYPE_CHECKING:
-    from ray_backfill.engine.progress import Progress
+    from ray_backfill.record.progress import Progress
     from ray_backfill.warehouse import Warehouse
 
 app = typer.Typer()
@@ -35,8 +35,8 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """List runs, and the date states that the newest one found."""
-    from ray_backfill.engine.journal import journals, read_journal
-    from ray_backfill.engine.progress import fold
+    from ray_backfill.record.journal import journals, read_journal
+    from ray_backfill.record.progress import fold
     from ray_backfill.warehouse import open_warehouse
 
     house = open_warehouse(warehouse)
@@ -171,7 +171,7 @@ def until_ended(house: Warehouse, source: Callable[[], Progress], progress: Prog
 
 def _source(house: Warehouse, run: str | None, address: str | None) -> Callable[[], Progress]:
     """A function that gives the run's progress: from its actor, or from its journal."""
-    from ray_backfill.engine.journal import table_of
+    from ray_backfill.record.journal import table_of
 
     run_id = run_named(house, run)
     table = table_of(house, run_id) or ""
@@ -187,8 +187,8 @@ def _source(house: Warehouse, run: str | None, address: str | None) -> Callable[
 
 def journalled(house: Warehouse, run_id: str, table: str = "") -> Progress:
     """What a run's journal says of it; without its table, the run is looked for among all."""
-    from ray_backfill.engine.journal import read_journal
-    from ray_backfill.engine.progress import fold
+    from ray_backfill.record.journal import read_journal
+    from ray_backfill.record.progress import fold
 
     return fold(read_journal(house, run_id, table))
 
@@ -199,7 +199,7 @@ def run_named(house: Warehouse, run: str | None) -> str:
     Raises `UsageError` where there is none.
     """
     from ray_backfill.engine.control import find_run
-    from ray_backfill.engine.journal import run_ids
+    from ray_backfill.record.journal import run_ids
 
     if run is None:
         ids = run_ids(house)

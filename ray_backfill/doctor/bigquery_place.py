@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from ray_backfill.doctor import clock
 from ray_backfill.doctor.check import UnfitError
-from ray_backfill.warehouse import _bq_cost, _bq_jobs
-from ray_backfill.warehouse._bq_errors import HTTP_SECONDS, tried
+from ray_backfill.warehouse.bigquery import cost as _bq_cost
+from ray_backfill.warehouse.bigquery import jobs as _bq_jobs
+from ray_backfill.warehouse.bigquery.errors import HTTP_SECONDS, tried
 
 if TYPE_CHECKING:
-    from ray_backfill.warehouse._bq_jobs import Tally
-    from ray_backfill.warehouse._bq_settings import Clients
+    from ray_backfill.warehouse.bigquery.jobs import Tally
+    from ray_backfill.warehouse.bigquery.settings import Clients
 
 __all__ = ["dataset", "locations", "prices", "project", "time"]
 

@@ -9,33 +9,31 @@ from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 
-from ray_backfill.contract import Table
 from ray_backfill.doctor import bigquery_place, scratch
 from ray_backfill.doctor.check import UnfitError
 from ray_backfill.doctor.scratch import DAYS, require
 from ray_backfill.errors import LeaseHeldError
-from ray_backfill.warehouse import (
-    _bq_catalogue,
-    _bq_create,
-    _bq_datasets,
-    _bq_history,
-    _bq_lease,
-    _bq_load,
-    _bq_objects,
-    _bq_publish,
-    _bq_read,
-    _bq_schema,
-    _bq_settings,
-    _bq_stage,
-)
-from ray_backfill.warehouse._bq_errors import HTTP_SECONDS, tried
-from ray_backfill.warehouse._bq_jobs import Tally
+from ray_backfill.job.table import Table
+from ray_backfill.warehouse.bigquery import catalogue as _bq_catalogue
+from ray_backfill.warehouse.bigquery import create as _bq_create
+from ray_backfill.warehouse.bigquery import datasets as _bq_datasets
+from ray_backfill.warehouse.bigquery import history as _bq_history
+from ray_backfill.warehouse.bigquery import lease as _bq_lease
+from ray_backfill.warehouse.bigquery import load as _bq_load
+from ray_backfill.warehouse.bigquery import objects as _bq_objects
+from ray_backfill.warehouse.bigquery import publish as _bq_publish
+from ray_backfill.warehouse.bigquery import read as _bq_read
+from ray_backfill.warehouse.bigquery import schema as _bq_schema
+from ray_backfill.warehouse.bigquery import settings as _bq_settings
+from ray_backfill.warehouse.bigquery import stage as _bq_stage
+from ray_backfill.warehouse.bigquery.errors import HTTP_SECONDS, tried
+from ray_backfill.warehouse.bigquery.jobs import Tally
 from ray_backfill.warehouse.protocol import Lease, Staged
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
-    from ray_backfill.warehouse._bq_settings import Clients
+    from ray_backfill.warehouse.bigquery.settings import Clients
 
 __all__ = ["BigQueryScratch"]
 

@@ -11,7 +11,7 @@ from ray_backfill.doctor.check import Check
 from ray_backfill.doctor.cluster import Cluster
 from ray_backfill.doctor.lake import LakeScratch
 from ray_backfill.warehouse import Warehouse
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.warehouse.lake.warehouse import Lake
 
 __all__ = ["examination"]
 

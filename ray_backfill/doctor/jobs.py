@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ray_backfill.catalog import job_names, load_job
 from ray_backfill.doctor.check import Check, UnfitError
-from ray_backfill.registry import job_names, load_job
 
 __all__ = ["check", "datasets"]
 

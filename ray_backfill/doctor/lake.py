@@ -18,8 +18,8 @@ from ray_backfill.doctor import clock, scratch
 from ray_backfill.doctor.check import Check, UnfitError
 from ray_backfill.doctor.scratch import DAYS, require
 from ray_backfill.errors import BackfillError, LeaseHeldError
-from ray_backfill.warehouse import _objects
-from ray_backfill.warehouse.lake import Lake
+from ray_backfill.warehouse import objects as _objects
+from ray_backfill.warehouse.lake.warehouse import Lake
 from ray_backfill.warehouse.protocol import Lease, Staged
 
 __all__ = ["LakeScratch", "checks", "removed"]

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from ray_backfill.doctor.check import Check, UnfitError
-from ray_backfill.sizing import BASE_BYTES, human_bytes
+from ray_backfill.plan.sizing import BASE_BYTES, human_bytes
 
 __all__ = ["checks", "packages", "requirements", "unmet"]
 

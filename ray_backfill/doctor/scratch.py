@@ -14,8 +14,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
-from ray_backfill.contract import STAMP, Column, Kind, Table
 from ray_backfill.doctor.check import UnfitError
+from ray_backfill.job.table import STAMP, Column, Kind, Table
 
 __all__ = [
     "DAYS",

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ray_backfill import names
-from ray_backfill.engine.journal import journals, read_journal, table_of
 from ray_backfill.errors import BackfillError
+from ray_backfill.record.journal import journals, read_journal, table_of
 from ray_backfill.warehouse import Warehouse
 
 if TYPE_CHECKING:

@@ -14,19 +14,19 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from ray_backfill.engine.empty_dates import keep_empty_dates
 from ray_backfill.engine.executor import Executor, Outcome
-from ray_backfill.engine.failures import describe, remedy, was_lost
-from ray_backfill.engine.progress import WORKING
 from ray_backfill.engine.queue import TaskQueue
 from ray_backfill.engine.record import Record
-from ray_backfill.engine.report import Report
 from ray_backfill.engine.same_code import check_handover
 from ray_backfill.engine.task import Handover, Settings, Task, halves, singles, tasks_of
 from ray_backfill.errors import BackfillError, CodeDiffersError, LeaseLostError, WarehouseError
 from ray_backfill.job import Job
 from ray_backfill.plan import Decision, Plan, Stamp
 from ray_backfill.plan.guards import shrunk
+from ray_backfill.record.failures import describe, remedy, was_lost
+from ray_backfill.record.progress import WORKING
+from ray_backfill.record.report import Report
+from ray_backfill.survey.empty_dates import keep_empty_dates
 from ray_backfill.warehouse import Warehouse
 from ray_backfill.warehouse.protocol import Lease, Staged
 

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-from ray_backfill.contract import Table
 from ray_backfill.engine.tidying import warned
 from ray_backfill.errors import BackfillError, LeaseHeldError
+from ray_backfill.job.table import Table
 from ray_backfill.warehouse import Warehouse
 from ray_backfill.warehouse.protocol import Lease
 

@@ -13,11 +13,11 @@ from typing import Any
 
 from ray_backfill.engine.demand import NAMESPACE, ON_HEAD, Demand
 from ray_backfill.engine.executor import Outcome
-from ray_backfill.engine.progress import Progress
 from ray_backfill.engine.ray_connect import actor_name, start
 from ray_backfill.engine.task import Handover, Task
 from ray_backfill.errors import RefusedError
-from ray_backfill.sizing import human_bytes
+from ray_backfill.plan.sizing import human_bytes
+from ray_backfill.record.progress import Progress
 
 __all__ = ["RayExecutor"]
 
@@ -50,7 +50,7 @@ def _run_task(task: Task, actor: Any) -> Iterator[Handover]:
     from ray_backfill.engine.worker import run_span
     from ray_backfill.observe.stream import worker_log
 
-    with worker_log(task) as log:
+    with worker_log(task.job, task.run_id, task.span, task.attempt) as log:
 
         def emit(event: Mapping[str, Any]) -> None:
             log.event(event)

@@ -18,11 +18,11 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from ray_backfill.engine.demand import NAMESPACE
-from ray_backfill.engine.progress import Progress
-from ray_backfill.engine.submitted import JOB_CONFIG
 from ray_backfill.errors import RefusedError
+from ray_backfill.record.progress import Progress
+from ray_backfill.record.submitted import JOB_CONFIG
 from ray_backfill.redact import is_secret
-from ray_backfill.warehouse._store_settings import ANY as STORES
+from ray_backfill.warehouse.lake.store_settings import ANY as STORES
 
 __all__ = ["actor_name", "connect_progress", "probe", "start"]
 

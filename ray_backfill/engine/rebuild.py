@@ -11,13 +11,13 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from ray_backfill.calendar import Season
 from ray_backfill.engine.driver import Driver
-from ray_backfill.engine.ledger import Ledger
-from ray_backfill.engine.stamps import read_stamps, remembered_options
-from ray_backfill.engine.survey import survey
 from ray_backfill.job import Job
+from ray_backfill.job.calendar import Season
 from ray_backfill.plan import Facts, Stamp
+from ray_backfill.survey.ledger import Ledger
+from ray_backfill.survey.stamps import read_stamps, remembered_options
+from ray_backfill.survey.survey import survey
 from ray_backfill.warehouse import Warehouse
 from ray_backfill.warehouse.protocol import Lease
 

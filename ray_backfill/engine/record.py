@@ -10,13 +10,13 @@ from datetime import date
 from typing import Any
 
 from ray_backfill.engine.executor import Executor
-from ray_backfill.engine.failures import describe
-from ray_backfill.engine.journal import Journal, attempt_event, run_event
-from ray_backfill.engine.progress import Progress
-from ray_backfill.engine.report import Report, new_report
 from ray_backfill.engine.task import Emit, Handover, Settings, Task
 from ray_backfill.errors import BackfillError
 from ray_backfill.plan import Attempt, Plan
+from ray_backfill.record.failures import describe
+from ray_backfill.record.journal import Journal, attempt_event, run_event
+from ray_backfill.record.progress import Progress
+from ray_backfill.record.report import Report, new_report
 from ray_backfill.warehouse import Warehouse
 
 __all__ = ["Record"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ray_backfill.contract import STAMP
 from ray_backfill.errors import RefusedError
 from ray_backfill.job import Job
+from ray_backfill.job.table import STAMP
 from ray_backfill.plan import Plan
 from ray_backfill.warehouse import Warehouse
 from ray_backfill.warehouse.protocol import Fit

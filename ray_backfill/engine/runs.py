@@ -14,18 +14,18 @@ from ray_backfill.engine.control import cancellable
 from ray_backfill.engine.driver import Driver, Switch
 from ray_backfill.engine.executor import Executor, InlineExecutor
 from ray_backfill.engine.expiry import expiry_warnings
-from ray_backfill.engine.failures import describe, ending
 from ray_backfill.engine.lease import HeldLease
-from ray_backfill.engine.ledger import Ledger, note, remember
 from ray_backfill.engine.rebuild import begin_anew, new_table, take_place
 from ray_backfill.engine.refusals import refuse_misfit, refuse_older_code
-from ray_backfill.engine.report import Report
 from ray_backfill.engine.task import Emit, Settings
 from ray_backfill.engine.tidying import keep, tidy, warned
 from ray_backfill.engine.verify import unchanged_dates
 from ray_backfill.errors import BackfillError, WarehouseError
 from ray_backfill.job import Job
 from ray_backfill.plan import Plan
+from ray_backfill.record.failures import describe, ending
+from ray_backfill.record.report import Report
+from ray_backfill.survey.ledger import Ledger, note, remember
 from ray_backfill.warehouse import Warehouse
 from ray_backfill.warehouse.protocol import Lease
 

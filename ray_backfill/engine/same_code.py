@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 
-from ray_backfill import loaded_code
-from ray_backfill.engine.failures import describe
+from ray_backfill.catalog import load_job
 from ray_backfill.engine.task import Handover, Task
 from ray_backfill.errors import CodeDiffersError
 from ray_backfill.job import Job
-from ray_backfill.registry import load_job
+from ray_backfill.record.failures import describe
+from ray_backfill.staleness import loaded_code
 
 __all__ = ["check_handover", "job_of", "same_code"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from ray_backfill.calendar import Season
 from ray_backfill.job import Day, Unmatched
+from ray_backfill.job.calendar import Season
 from ray_backfill.plan import Decision, Plan
 from ray_backfill.plan.model import Span
 from ray_backfill.warehouse.protocol import Staged

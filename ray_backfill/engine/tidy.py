@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ray_backfill.engine import state
 from ray_backfill.engine.control import forget_ended
-from ray_backfill.engine.state import JOURNALS, REPORTS
 from ray_backfill.errors import BackfillError, LeaseHeldError
+from ray_backfill.record import state
+from ray_backfill.record.state import JOURNALS, REPORTS
 from ray_backfill.warehouse import Warehouse
 from ray_backfill.warehouse.protocol import Tidied
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ray_backfill.engine.control import forget_ended
-from ray_backfill.engine.failures import describe
-from ray_backfill.engine.report import Report, save_report
 from ray_backfill.engine.upkeep import sweep_ended
 from ray_backfill.errors import BackfillError
 from ray_backfill.job import Job
+from ray_backfill.record.failures import describe
+from ray_backfill.record.report import Report, save_report
 from ray_backfill.warehouse import Warehouse
 
 __all__ = ["keep", "tidy", "warned"]

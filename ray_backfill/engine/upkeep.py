@@ -8,10 +8,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from ray_backfill import names
-from ray_backfill.contract import Table
-from ray_backfill.engine import state
-from ray_backfill.engine.journal import journals, read_journal
-from ray_backfill.stored import parsed
+from ray_backfill.job.table import Table
+from ray_backfill.record import state
+from ray_backfill.record.journal import journals, read_journal
+from ray_backfill.untrusted import parsed
 from ray_backfill.warehouse import Warehouse
 
 __all__ = ["sweep_ended"]

@@ -8,11 +8,11 @@ from typing import cast
 
 import polars as pl
 
-from ray_backfill.engine.reading import read_inputs
 from ray_backfill.engine.worker import compute_span
 from ray_backfill.job import Context, Job
-from ray_backfill.options import from_json
+from ray_backfill.job.options import from_json
 from ray_backfill.plan import Decision, Plan
+from ray_backfill.survey.reading import read_inputs
 from ray_backfill.warehouse import Warehouse
 
 __all__ = ["unchanged_dates"]

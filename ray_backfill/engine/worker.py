@@ -12,18 +12,18 @@ from typing import Any, cast
 
 import polars as pl
 
-from ray_backfill.answer import checked
-from ray_backfill.content import content_digests
-from ray_backfill.contract import STAMP
-from ray_backfill.engine.reading import read_inputs
+from ray_backfill.engine.answer import checked
 from ray_backfill.engine.same_code import job_of, same_code
 from ray_backfill.engine.task import Emit, Handover, Task
-from ray_backfill.fingerprint import fingerprints, view_digests
-from ray_backfill.gates import quarantine
 from ray_backfill.job import Computed, Context, Frames, Job
-from ray_backfill.options import from_json
+from ray_backfill.job.gates import quarantine
+from ray_backfill.job.options import from_json
+from ray_backfill.job.table import STAMP
+from ray_backfill.job.user_code import called
 from ray_backfill.redact import cleaned
-from ray_backfill.user_code import called
+from ray_backfill.staleness.content import content_digests
+from ray_backfill.staleness.fingerprint import fingerprints, view_digests
+from ray_backfill.survey.reading import read_inputs
 from ray_backfill.warehouse import Warehouse, open_warehouse
 
 __all__ = ["compute_span", "run_span"]

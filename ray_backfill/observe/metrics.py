@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ray_backfill.engine.progress import Progress
+from ray_backfill.record.progress import Progress
 
 __all__ = ["SPECS", "Metrics", "Spec", "exported"]
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from ray_backfill.engine.failures import ending
 from ray_backfill.errors import UsageError
+from ray_backfill.record.failures import ending
 
 __all__ = ["Ending", "announced", "checked", "place", "post"]
 

@@ -19,7 +19,6 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppres
 from contextvars import ContextVar
 from typing import Any
 
-from ray_backfill.engine.task import Task
 from ray_backfill.observe.logs import line, lines_of
 from ray_backfill.redact import redacted
 
@@ -168,12 +167,12 @@ def at_span(span: str) -> Iterator[None]:
 
 
 @contextmanager
-def worker_log(task: Task) -> Iterator[Log]:
+def worker_log(job: str, run_id: str, span: str, attempt: int) -> Iterator[Log]:
     """The log of a worker at a task: every line names run and span, and so does what ends it."""
-    log = Log(task.job, task.run_id, task.span)
+    log = Log(job, run_id, span)
     with heard(log):
         try:
             yield log
         except Exception as error:
-            log.failure(f"{task.span}, attempt {task.attempt}: {type(error).__name__}", error)
+            log.failure(f"{span}, attempt {attempt}: {type(error).__name__}", error)
             raise

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-from ray_backfill.fingerprint import changed_views
 from ray_backfill.job import DateState, Day
 from ray_backfill.plan.model import Decision, Facts, Stamp
+from ray_backfill.staleness.fingerprint import changed_views
 
 __all__ = ["decide"]
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
-from ray_backfill.calendar import DateRange
+from ray_backfill.job.calendar import DateRange
 from ray_backfill.plan.history import Change, Held, changes, described
 from ray_backfill.plan.model import Allow, Decision, Facts, Source
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
 
-from ray_backfill.calendar import Season
+from ray_backfill.job.calendar import Season
 
 __all__ = ["Change", "Entry", "Held", "InputHistory", "changes", "described"]
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from ray_backfill.calendar import Season, Window
 from ray_backfill.job import Calendar, DateState
+from ray_backfill.job.calendar import Season, Window
 from ray_backfill.plan.history import Held, InputHistory
-from ray_backfill.sizing import Sizing
+from ray_backfill.plan.sizing import Sizing
 
 __all__ = ["NOTHING_ALLOWED", "Allow", "Attempt", "Decision", "Facts", "Plan", "Source", "Stamp"]
 

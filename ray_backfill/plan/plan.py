@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from ray_backfill.calendar import Season
+from ray_backfill.job.calendar import Season
 from ray_backfill.plan.decide import decide
 from ray_backfill.plan.guards import (
     Changes,
@@ -19,8 +19,8 @@ from ray_backfill.plan.guards import (
 from ray_backfill.plan.history import described
 from ray_backfill.plan.model import NOTHING_ALLOWED, Allow, Decision, Facts, Plan, Span
 from ray_backfill.plan.selection import Selection, asked_days, pick
+from ray_backfill.plan.sizing import Sizing, human_bytes
 from ray_backfill.plan.spans import WORKER_MEMORY, make_spans
-from ray_backfill.sizing import Sizing, human_bytes
 
 __all__ = ["make_plan"]
 

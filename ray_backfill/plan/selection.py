@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from ray_backfill.calendar import Season
 from ray_backfill.errors import UsageError
+from ray_backfill.job.calendar import Season
 from ray_backfill.plan.model import NOTHING_ALLOWED, Allow, Decision, Facts
 
 __all__ = ["SELECTIONS", "Selection", "asked_days", "pick"]

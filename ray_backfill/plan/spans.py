@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 from math import ceil
 
-from ray_backfill.calendar import Season
+from ray_backfill.job.calendar import Season
 from ray_backfill.plan.model import Decision, Span
-from ray_backfill.sizing import Sizing
+from ray_backfill.plan.sizing import Sizing
 
 __all__ = ["WORKER_MEMORY", "make_spans"]
 

@@ -16,11 +16,11 @@ def open_warehouse(uri: str) -> Warehouse:
 
     Raises `UsageError` for a scheme that is not known, and for a path that is a file.
     """
-    from ray_backfill.warehouse.lake import SCHEMES, Lake
+    from ray_backfill.warehouse.lake.warehouse import SCHEMES, Lake
 
     scheme = uri.partition("://")[0] if "://" in uri else "file"
     if scheme == "bigquery":
-        from ray_backfill.warehouse.bigquery import BigQuery
+        from ray_backfill.warehouse.bigquery.warehouse import BigQuery
 
         return BigQuery(uri)
     if scheme not in SCHEMES:

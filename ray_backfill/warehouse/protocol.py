@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from ray_backfill.calendar import DateRange
-from ray_backfill.contract import Table
+from ray_backfill.job.calendar import DateRange
+from ray_backfill.job.table import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -15,12 +15,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ray_backfill.contract import Table
-from ray_backfill.engine.report import Report
 from ray_backfill.engine.runs import RunOptions
 from ray_backfill.job import Job
+from ray_backfill.job.table import Table
 from ray_backfill.plan import Allow, Plan, Selection
-from ray_backfill.warehouse import Warehouse, _bq_errors, open_warehouse
+from ray_backfill.record.report import Report
+from ray_backfill.warehouse import Warehouse, open_warehouse
+from ray_backfill.warehouse.bigquery import errors as _bq_errors
 from tests import emulator as emulators
 from tests import engine
 from tests.conftest import sales

@@ -15,7 +15,7 @@ from typing import Any
 def main() -> None:
     """Arm the fault, then be `ray-backfill`."""
     from ray_backfill.cli import main as cli
-    from ray_backfill.warehouse import _bq_publish
+    from ray_backfill.warehouse.bigquery import publish as _bq_publish
 
     def die(*_: Any) -> None:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ray_backfill.job import Job
-from ray_backfill.warehouse import _bq_stage
+from ray_backfill.warehouse.bigquery import stage as _bq_stage
 from tests.contract_job import job_of
 
 VARIABLE = "DYING"

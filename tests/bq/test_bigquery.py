@@ -11,27 +11,25 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ray_backfill.calendar import DateRange
-from ray_backfill.contract import Kind
-from ray_backfill.engine.journal import run_ids
 from ray_backfill.engine.tidy import tidy
 from ray_backfill.errors import DataError, UsageError, WarehouseError
+from ray_backfill.job.calendar import DateRange
+from ray_backfill.job.table import Kind
 from ray_backfill.plan import Selection
-from ray_backfill.warehouse import (
-    _bq_catalogue,
-    _bq_cost,
-    _bq_errors,
-    _bq_jobs,
-    _bq_publish,
-    _bq_read,
-    _bq_schema,
-    _bq_settings,
-    _bq_stage,
-    _bq_tidy,
-    open_warehouse,
-)
-from ray_backfill.warehouse._bq_cost import InputCost
-from ray_backfill.warehouse.bigquery import BigQuery
+from ray_backfill.record.journal import run_ids
+from ray_backfill.warehouse import open_warehouse
+from ray_backfill.warehouse.bigquery import catalogue as _bq_catalogue
+from ray_backfill.warehouse.bigquery import cost as _bq_cost
+from ray_backfill.warehouse.bigquery import errors as _bq_errors
+from ray_backfill.warehouse.bigquery import jobs as _bq_jobs
+from ray_backfill.warehouse.bigquery import publish as _bq_publish
+from ray_backfill.warehouse.bigquery import read as _bq_read
+from ray_backfill.warehouse.bigquery import schema as _bq_schema
+from ray_backfill.warehouse.bigquery import settings as _bq_settings
+from ray_backfill.warehouse.bigquery import stage as _bq_stage
+from ray_backfill.warehouse.bigquery import tidy as _bq_tidy
+from ray_backfill.warehouse.bigquery.cost import InputCost
+from ray_backfill.warehouse.bigquery.warehouse import BigQuery
 from ray_backfill.warehouse.protocol import Staged
 from tests.bq.conftest import REAL, Place
 from tests.bq.test_contract import lease_of, put, staged_rows

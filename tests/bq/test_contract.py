@@ -10,13 +10,9 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from ray_backfill.calendar import DateRange
 from ray_backfill.cli import build
-from ray_backfill.contract import Column, Kind
 from ray_backfill.engine import control
 from ray_backfill.engine.control import CancelRequest
-from ray_backfill.engine.journal import read_journal, run_ids
-from ray_backfill.engine.progress import fold
 from ray_backfill.errors import (
     ContractError,
     LeaseHeldError,
@@ -25,7 +21,11 @@ from ray_backfill.errors import (
     WarehouseError,
 )
 from ray_backfill.job import DateState
+from ray_backfill.job.calendar import DateRange
+from ray_backfill.job.table import Column, Kind
 from ray_backfill.plan import Allow, Selection
+from ray_backfill.record.journal import read_journal, run_ids
+from ray_backfill.record.progress import fold
 from ray_backfill.warehouse.protocol import Lease, Staged
 from tests.bq.conftest import Place
 from tests.conftest import DAYS, sales

@@ -16,7 +16,10 @@ import pytest
 from ray_backfill.doctor import bigquery, clock, scratch
 from ray_backfill.doctor.bigquery_steps import BigQueryScratch
 from ray_backfill.doctor.check import Finding, Outcome, examine
-from ray_backfill.warehouse import _bq_catalogue, _bq_errors, _bq_publish, _bq_settings
+from ray_backfill.warehouse.bigquery import catalogue as _bq_catalogue
+from ray_backfill.warehouse.bigquery import errors as _bq_errors
+from ray_backfill.warehouse.bigquery import publish as _bq_publish
+from ray_backfill.warehouse.bigquery import settings as _bq_settings
 from tests import emulator as emulators
 from tests.bq.conftest import REAL
 from tests.conftest import environment

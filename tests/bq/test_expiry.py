@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ray_backfill.warehouse import _bq_settings, _bq_stage
+from ray_backfill.warehouse.bigquery import settings as _bq_settings
+from ray_backfill.warehouse.bigquery import stage as _bq_stage
 from tests.bq.conftest import Place
 from tests.bq.test_bigquery import client, emulator_only
 from tests.bq.test_contract import lease_of

@@ -15,14 +15,12 @@ import pytest
 
 from ray_backfill.engine.runs import RunOptions
 from ray_backfill.errors import LeaseHeldError, LeaseLostError, WarehouseError
-from ray_backfill.warehouse import (
-    _bq_objects,
-    _bq_publish,
-    _bq_read,
-    _bq_settings,
-    _bq_stage,
-    open_warehouse,
-)
+from ray_backfill.warehouse import open_warehouse
+from ray_backfill.warehouse.bigquery import objects as _bq_objects
+from ray_backfill.warehouse.bigquery import publish as _bq_publish
+from ray_backfill.warehouse.bigquery import read as _bq_read
+from ray_backfill.warehouse.bigquery import settings as _bq_settings
+from ray_backfill.warehouse.bigquery import stage as _bq_stage
 from tests.bq import dying_job
 from tests.bq.conftest import REAL, Place
 from tests.bq.test_contract import lease_of, put, staged_rows

@@ -16,8 +16,8 @@ from deltalake.transaction import AddAction
 
 from ray_backfill.job import DateState
 from ray_backfill.plan import Allow
-from ray_backfill.warehouse import _bq_settings
-from ray_backfill.warehouse.bigquery import BigQuery
+from ray_backfill.warehouse.bigquery import settings as _bq_settings
+from ray_backfill.warehouse.bigquery.warehouse import BigQuery
 from tests.bq.conftest import Place
 from tests.conftest import DAYS
 from tests.engine import planned

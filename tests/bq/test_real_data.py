@@ -11,11 +11,12 @@ from typing import cast
 import pytest
 from typer.testing import CliRunner
 
+from ray_backfill.catalog import load_job
 from ray_backfill.cli import build
 from ray_backfill.engine.runs import RunOptions
 from ray_backfill.plan import Selection
-from ray_backfill.registry import load_job
-from ray_backfill.warehouse import Warehouse, _bq_settings, open_warehouse
+from ray_backfill.warehouse import Warehouse, open_warehouse
+from ray_backfill.warehouse.bigquery import settings as _bq_settings
 from ray_backfill_nba.raw_tables import RAW_TABLES
 from tests import engine
 from tests.bq.conftest import REAL

@@ -10,11 +10,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ray_backfill.contract import Column, Kind
+from ray_backfill.catalog import load_job
 from ray_backfill.errors import LeaseLostError, RefusedError, WarehouseError
 from ray_backfill.job import Job
+from ray_backfill.job.table import Column, Kind
 from ray_backfill.plan import Allow, Selection
-from ray_backfill.registry import load_job
 from ray_backfill.warehouse import open_warehouse
 from tests import contract_job, rolling_job
 from tests.bq.conftest import REAL, Place

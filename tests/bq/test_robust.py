@@ -17,13 +17,11 @@ import requests
 from google.auth import exceptions as auth  # noqa: TID253 - no test of how quickly it begins
 
 from ray_backfill.errors import LeaseHeldError, UsageError, WarehouseError
-from ray_backfill.warehouse import (
-    _bq_errors,
-    _bq_objects,
-    _bq_publish,
-    _bq_settings,
-    open_warehouse,
-)
+from ray_backfill.warehouse import open_warehouse
+from ray_backfill.warehouse.bigquery import errors as _bq_errors
+from ray_backfill.warehouse.bigquery import objects as _bq_objects
+from ray_backfill.warehouse.bigquery import publish as _bq_publish
+from ray_backfill.warehouse.bigquery import settings as _bq_settings
 from tests.bq.conftest import REAL, Place
 from tests.bq.test_contract import lease_of, put
 from tests.bq.test_faults import struck

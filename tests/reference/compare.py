@@ -12,8 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from ray_backfill.calendar import season_of
 from ray_backfill.job import Calendar, Computed, DateState, Job
+from ray_backfill.job.calendar import season_of
 from tests.frames import compute_span
 from tests.reference.context import Reference, ReferenceDay
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from ray_backfill.contract import Kind
+from ray_backfill.job.table import Kind
 from ray_backfill_nba.demo_league.dice import bell, chance, distribute, number
 from ray_backfill_nba.demo_league.faults import BOX_FAULTS, spoiled
 from ray_backfill_nba.demo_league.feed_faults import BOX_NAMES

@@ -112,7 +112,7 @@ def demo_deliver(warehouse: WarehouseOption = _PLACE) -> None:
 
 
 def _last_day(text: str | None, last: int) -> date | None:
-    from ray_backfill.calendar import parse_date
+    from ray_backfill.job.calendar import parse_date
 
     if text is None:
         return date(last + 1, 1, 31)

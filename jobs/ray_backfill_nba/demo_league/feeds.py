@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from ray_backfill.contract import Table
+from ray_backfill.job.table import Table
 from ray_backfill_nba.demo_league.dice import chance, key_of, number
 from ray_backfill_nba.demo_league.spec import LeagueSpec
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from ray_backfill.contract import Table
+from ray_backfill.job.table import Table
 from ray_backfill_nba.demo_league.box import gamebook
 from ray_backfill_nba.demo_league.dice import chance
 from ray_backfill_nba.demo_league.faults import spoiled

@@ -9,11 +9,11 @@ from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
+from ray_backfill.catalog import load_job
 from ray_backfill.errors import BackfillError, RefusedError
-from ray_backfill.registry import load_job
-from ray_backfill.stored import parsed
+from ray_backfill.untrusted import parsed
 from ray_backfill.warehouse import Warehouse
-from ray_backfill.warehouse._objects import HOUSE
+from ray_backfill.warehouse.objects import HOUSE
 from ray_backfill_nba.demo_league.league import Chunk, generate, late_lines
 from ray_backfill_nba.demo_league.spec import LeagueSpec
 from ray_backfill_nba.raw_tables import RAW_TABLES

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from ray_backfill.calendar import DateRange
 from ray_backfill.errors import UsageError
+from ray_backfill.job.calendar import DateRange
 from ray_backfill_nba.demo_league.names import TEAMS
 
 __all__ = ["FAULTS", "LeagueSpec", "season_name"]

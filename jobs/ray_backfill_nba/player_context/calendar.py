@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from ray_backfill.calendar import Season, moved
 from ray_backfill.job import Calendar, DateState, Day, Frames
+from ray_backfill.job.calendar import Season, moved
 from ray_backfill_nba.aliases import known_aliases
 from ray_backfill_nba.gamebook import clean_box, keys_of, teams_of
 from ray_backfill_nba.names import normalised

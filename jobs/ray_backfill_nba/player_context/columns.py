@@ -8,7 +8,7 @@ module is not part of the code version.
 
 from __future__ import annotations
 
-from ray_backfill.contract import Column, Kind, Table
+from ray_backfill.job.table import Column, Kind, Table
 
 __all__ = ["OUTPUT"]
 

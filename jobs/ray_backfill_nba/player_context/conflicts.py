@@ -7,7 +7,7 @@ from datetime import date
 
 import polars as pl
 
-from ray_backfill.contract import Table
+from ray_backfill.job.table import Table
 from ray_backfill_nba import raw_tables
 from ray_backfill_nba.league import League
 from ray_backfill_nba.schedule import GAME

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ray_backfill.calendar import Window
 from ray_backfill.job import Input
+from ray_backfill.job.calendar import Window
 from ray_backfill_nba import raw_tables
 
 __all__ = ["CALENDAR_INPUTS", "INPUTS"]

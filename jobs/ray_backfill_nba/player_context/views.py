@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from ray_backfill.calendar import Window
 from ray_backfill.job import Context, Frames, View
+from ray_backfill.job.calendar import Window
 from ray_backfill_nba.clean import keep_best
 from ray_backfill_nba.league import League, load, people_on, rosters
 from ray_backfill_nba.names import normalised

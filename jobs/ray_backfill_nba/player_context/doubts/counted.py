@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from ray_backfill.contract import Table
 from ray_backfill.job import Unmatched
+from ray_backfill.job.table import Table
 
 __all__ = ["counted", "told_on"]
 

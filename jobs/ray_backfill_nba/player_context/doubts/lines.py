@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from ray_backfill.contract import Table
 from ray_backfill.job import Unmatched
+from ray_backfill.job.table import Table
 from ray_backfill_nba.player_context.doubts.counted import counted
 from ray_backfill_nba.player_context.feeds import MARKETS
 from ray_backfill_nba.player_context.game_lines import is_known

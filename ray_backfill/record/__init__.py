@@ -1,0 +1,1 @@
+"""What a run says of itself: progress, journal, report, and how it ended."""

@@ -1,0 +1,1 @@
+"""Has anything changed: digests of content, fingerprints, versions of code."""

@@ -1,0 +1,1 @@
+"""The facts of a plan, gathered from a warehouse."""
