@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -154,3 +155,16 @@ def test_modules_go_in_no_circle_but_the_one_that_is_known() -> None:
     known = {f"ray_backfill.job.{n}" for n in ("checks", "job", "options")}
     known |= {f"ray_backfill.staleness.{n}" for n in ("loaded_code", "rules")}
     assert {n for circle in _circles() for n in circle} == known
+
+
+def test_the_files_that_the_architecture_names_are_there() -> None:
+    """And each of its rooms is a folder."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"`(\w+(?:/\w+)*\.py)`", page))
+    assert len(named) > 15
+    known = {str(path.relative_to(ROOT)) for path in ENGINE.values()}
+    assert {
+        f for f in named if f"ray_backfill/{f}" not in known and not (ROOT / f).exists()
+    } == set()
+    drawn = set(re.findall(r"(?:^|\s)(\w+)/ ", page)) - {"lake", "bigquery"}
+    assert drawn == {room for rooms in FLOORS for room in rooms}
