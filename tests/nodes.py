@@ -29,7 +29,7 @@ RAY = str(Path(sys.executable).parent / "ray")
 ROLE = "ray-backfill.io/role"
 _NAME = "tests/name"
 _STORE = 150 * 2**20
-_PATIENCE = 120.0
+_PATIENCE = 400.0
 _FAKE = {
     "RAY_FAKE_CLUSTER": "1",
     "RAY_enable_autoscaler_v2": "1",
