@@ -199,10 +199,13 @@ def test_game_lines() -> None:
         ("h2h", "the market is neither spreads nor totals", 1, ("NYK at BOS",)),
         ("draw", "the outcome is of neither side", 1, ("NYK at BOS",)),
         ("spreads", "no bookmaker", 1, ("NYK at BOS",)),
-        ("draftkings", "the line cannot be one", 1, ("-47.5",)),
-        ("betmgm", "the line cannot be one", 1, ("48.5",)),
+        ("draftkings", "the line cannot be one", 1, ("NYK at BOS: -47.5",)),
+        ("betmgm", "the line cannot be one", 1, ("NYK at BOS: 48.5",)),
         ("draftkings", "seen at tip-off or later", 1, ("NYK at BOS",)),
     }
+
+
+IN_GAME = "(NYK at BOS)"
 
 
 def test_points_lines_of_the_odds_api() -> None:
@@ -217,12 +220,13 @@ def test_points_lines_of_the_odds_api() -> None:
             prop(20.5, 0),
         ]
     }
+    nobody = tuple(f"nobody{n} {IN_GAME}" for n in (1, 2, 3))
     assert told(rows, raw.POINTS_PROPS) == {
-        ("draftkings", "no such player on that date", 4, ("nobody1", "nobody2", "nobody3")),
+        ("draftkings", "no such player on that date", 4, nobody),
         ("draftkings", "the player's team is not one of the line's", 1, (ANN,)),
-        (ANN, "no bookmaker", 1, (ANN,)),
-        ("draftkings", "the line cannot be one", 1, ("0.0",)),
-        ("draftkings", "seen at tip-off or later", 1, (ANN,)),
+        (ANN, "no bookmaker", 1, (f"{ANN} {IN_GAME}",)),
+        ("draftkings", "the line cannot be one", 1, (f"{ANN} {IN_GAME}: 0.0",)),
+        ("draftkings", "seen at tip-off or later", 1, (f"{ANN} {IN_GAME}",)),
     }
 
 
@@ -243,8 +247,8 @@ def test_points_lines_of_bettingpros() -> None:
         ("draftkings", "no such player on that date", 1, ("nobody",)),
         ("yes", "the side is neither over nor under", 1, (ANN,)),
         (ANN, "no bookmaker", 1, (ANN,)),
-        ("draftkings", "the line cannot be one", 1, ("99.5",)),
-        ("draftkings", "the opening line cannot be one", 1, ("0.0",)),
+        ("draftkings", "the line cannot be one", 1, (f"{ANN}: 99.5",)),
+        ("draftkings", "the opening line cannot be one", 1, (f"{ANN}: 0.0",)),
         ("draftkings", "seen at tip-off or later", 1, (ANN,)),
     }
 

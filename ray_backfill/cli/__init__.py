@@ -27,6 +27,7 @@ _GROUPS = (
     "cancel",
     "watch",
     "coverage",
+    "unmatched",
     "tables",
     "tidy",
     "describe",
@@ -37,7 +38,9 @@ COMMANDS = "ray_backfill.commands"
 
 One that does not load, or would replace a command of ours, is named and left out.
 """
-_ANSWERS = frozenset({"plan", "coverage", "describe", "tables", "history", "status", "jobs"})
+_ANSWERS = frozenset(
+    {"plan", "coverage", "unmatched", "describe", "tables", "history", "status", "jobs"}
+)
 """Commands that do nothing but answer: an answer that did not arrive is a failure of theirs. The
 exit code of the others says what they did, whoever heard of it."""
 _answers = False

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ray_backfill.cli import console
 
 if TYPE_CHECKING:
     from ray_backfill.record.report import Report
 
-__all__ = ["print_report"]
+__all__ = ["print_left_out", "print_names", "print_report"]
 
 _LISTED = 20
+_EXAMPLES = 3
 
 
 def print_report(report: Report) -> None:
@@ -43,15 +44,64 @@ def print_report(report: Report) -> None:
         ],
     )
     _print_problems(report)
-    if report.unmatched:
-        console.table(
-            "Input rows that matched nothing",
-            ["table", "source", "why", "rows"],
-            [(u["table"], u["source"], u["why"], u["rows"]) for u in report.unmatched[:_LISTED]],
-            right=["rows"],
-        )
-        if len(report.unmatched) > _LISTED:
-            console.note(f"… and {len(report.unmatched) - _LISTED} more kinds, in the JSON report.")
+    print_left_out(report.unmatched)
+    print_names(report.names, report.job)
+
+
+def print_left_out(found: Sequence[Mapping[str, Any]]) -> None:
+    """What was left out or doubted, by table, source and reason, and what mends it."""
+    if not found:
+        return
+    shown = found[:_LISTED]
+    console.table(
+        "Input that was left out or doubted",
+        ["table", "source", "why", "rows", "dates", "first examples"],
+        [
+            (e["table"], e["source"], e["why"], e["rows"], _dates(e["dates"]), _examples(e))
+            for e in shown
+        ],
+        right=["rows"],
+    )
+    if len(found) > _LISTED:
+        console.note(f"… and {len(found) - _LISTED} more kinds: `--json` has them all.")
+    mends = dict.fromkeys(e["mend"] for e in shown if e["mend"])
+    if mends:
+        console.note(f"What helps: {'; '.join(f'`{mend}`' for mend in mends)}.")
+
+
+def print_names(found: Sequence[Mapping[str, Any]], job: str) -> None:
+    """Names that match nobody, with the likely ones."""
+    if not found:
+        return
+    console.table(
+        "Names that match nobody",
+        ["name", "table", "sources", "dates", "rows", "likely", "proposed"],
+        [
+            (
+                e["name"],
+                e["table"],
+                ", ".join(e["sources"]),
+                _dates(e["dates"]),
+                e["rows"],
+                ", ".join(f"{o['name']} {o['likeness']:.0f}" for o in e["likely"]),
+                e["proposed"],
+            )
+            for e in found[:_LISTED]
+        ],
+        right=["rows"],
+    )
+    more = f"… and {len(found) - _LISTED} more. " if len(found) > _LISTED else ""
+    console.note(f"{more}`ray-backfill unmatched {job} --write-aliases FILE` proposes aliases.")
+
+
+def _dates(dates: Mapping[str, int]) -> str:
+    first, last = min(dates), max(dates)
+    return first if len(dates) == 1 else f"{len(dates):,}: {first} … {last}"
+
+
+def _examples(entry: Mapping[str, Any]) -> str:
+    first = entry["examples"][:_EXAMPLES]
+    return "; ".join(f"{e['date']} {e['what']}" for e in first)
 
 
 def _some(label: str, found: Sequence[str] | dict[str, str]) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
@@ -37,6 +38,7 @@ def checked(table: Table, computed: object, days: Sequence[date]) -> Computed:
         *_foreign("quarantined", dict.fromkeys(computed.quarantined, 1), days),
         *_foreign("empty", dict.fromkeys(computed.empty, 1), days),
         *_foreign("unmatched", Counter(u.day for u in computed.unmatched), days),
+        *_foreign("names", Counter(n.day for n in computed.names), days),
         *_contradictions(computed, counts),
     ]
     if problems:
@@ -44,7 +46,7 @@ def checked(table: Table, computed: object, days: Sequence[date]) -> Computed:
             f"What was computed does not fit the dates asked for: {'; '.join(problems)}.",
             hint="This is an error of the job's code.",
         )
-    return Computed(rows, computed.quarantined, computed.unmatched, computed.empty)
+    return replace(computed, rows=rows)
 
 
 def _kind(what: object) -> str:

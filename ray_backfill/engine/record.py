@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Any
@@ -12,9 +11,11 @@ from typing import Any
 from ray_backfill.engine.executor import Executor
 from ray_backfill.engine.task import Emit, Handover, Settings, Task
 from ray_backfill.errors import BackfillError
+from ray_backfill.job import Unmatched, UnmatchedName
 from ray_backfill.plan import Attempt, Plan
 from ray_backfill.record.failures import describe
 from ray_backfill.record.journal import Journal, attempt_event, run_event
+from ray_backfill.record.left_out import left_out, unmatched_names
 from ray_backfill.record.progress import Progress
 from ray_backfill.record.report import Report, new_report
 from ray_backfill.warehouse import Warehouse
@@ -31,7 +32,8 @@ class Record:
         self._plan = plan
         self._journal = Journal(warehouse, settings.run_id, table)
         self._header = run_event(plan, settings.run_id, table, settings.workers)
-        self._unmatched: Counter[tuple[str, str, str]] = Counter()
+        self._left_out: list[Unmatched] = []
+        self._names: list[UnmatchedName] = []
         self._queue_shown: Mapping[str, int] = {}
         self._executor: Executor | None = None
         self.progress = Progress()
@@ -101,8 +103,8 @@ class Record:
         """Sum up what a handover says of its stages, memory and input that matched nothing."""
         for stage, spent in seconds.items():
             self.report.stages[stage] = self.report.stages.get(stage, 0.0) + spent
-        for u in handover.unmatched:
-            self._unmatched[(u.table, u.source, u.why)] += u.rows
+        self._left_out += handover.unmatched
+        self._names += handover.names
         self.report.learn_memory(handover.peak_bytes, handover.task.data_bytes)
         self._show(
             {
@@ -159,7 +161,8 @@ class Record:
         report.published = {d: n for d, n in self.progress.published.items() if n}
         report.rows = sum(report.published.values())
         report.seconds = time.time() - (self.progress.started or time.time())
-        report.count_unmatched(self._unmatched)
+        report.unmatched = left_out(self._left_out)
+        report.names = unmatched_names(self._names)
 
     def end(self) -> None:
         """Write the run's last line, as its report is settled."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from ray_backfill.job import Day, Unmatched
+from ray_backfill.job import Day, Unmatched, UnmatchedName
 from ray_backfill.job.calendar import Season
 from ray_backfill.plan import Decision, Plan
 from ray_backfill.plan.model import Span
@@ -78,6 +78,7 @@ class Handover:
     quarantined: Mapping[date, str]
     fingerprints: Mapping[date, str]
     unmatched: tuple[Unmatched, ...] = ()
+    names: tuple[UnmatchedName, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Stage -> seconds: read, compute, stage. Whole-span stages come with the first handover."""
     peak_bytes: int = 0

@@ -1,6 +1,7 @@
 """What a job is: tables, calendar, options, gates, and what is wrong with a definition."""
 
 from ray_backfill.job.job import (
+    Aliases,
     Calendar,
     Computed,
     Context,
@@ -11,10 +12,12 @@ from ray_backfill.job.job import (
     Job,
     NoOptions,
     Unmatched,
+    UnmatchedName,
     View,
 )
 
 __all__ = [
+    "Aliases",
     "Calendar",
     "Computed",
     "Context",
@@ -25,5 +28,6 @@ __all__ = [
     "Job",
     "NoOptions",
     "Unmatched",
+    "UnmatchedName",
     "View",
 ]

@@ -49,6 +49,9 @@ def _problems(job: Job) -> Iterator[str]:
     yield from options.problems_of(job.options)
     called = {"calendar": job.calendar, "compute": job.compute}
     called |= {f"gate {n}": gate for n, gate in enumerate(job.gates, 1)}
+    if job.aliases is not None:
+        listed = (job.aliases.alias, job.aliases.name)
+        yield from _unknown("its table of aliases", listed, job.aliases.table)
     yield from (f"its {what} is no function" for what, f in called.items() if not callable(f))
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 __all__ = [
+    "Aliases",
     "Calendar",
     "Computed",
     "Context",
@@ -32,6 +33,7 @@ __all__ = [
     "Job",
     "NoOptions",
     "Unmatched",
+    "UnmatchedName",
     "View",
 ]
 
@@ -128,7 +130,8 @@ class Calendar:
 class Unmatched:
     """Input of one date that was left out or doubted, by source: `rows` of `table`, and why.
 
-    `examples` are the first of what it is about, in order: players, games, values.
+    `examples` are the first of what it is about, in order: players, games, values. `mend`: the
+    command that helps, or a sentence; None: to load better rows; empty: there is nothing to mend.
     """
 
     day: date
@@ -137,6 +140,32 @@ class Unmatched:
     why: str
     rows: int
     examples: tuple[str, ...] = ()
+    mend: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnmatchedName:
+    """A name of one date that is nobody's: `rows` of `table` under `source`.
+
+    `likely`: names of that date that may be meant, each with its likeness from 0 to 100, the
+    likeliest first.
+    """
+
+    day: date
+    table: str
+    source: str
+    name: str
+    rows: int
+    likely: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Aliases:
+    """The raw table that says which other names mean whom: `alias` and `name` are its columns."""
+
+    table: Table
+    alias: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -146,13 +175,15 @@ class Computed:
     `rows`: the output's content columns, in any row order, of the dates that were asked for and
     of no other. `quarantined`: date -> the sentence that says why its rows must not be published;
     its rows are then ignored. `empty`: date -> why it is right that it has no rows; it is then
-    published without any. A date without rows that is in neither is quarantined.
+    published without any. A date without rows that is in neither is quarantined. `unmatched`: what
+    was left out or doubted, `names`: each name of it that is nobody's.
     """
 
     rows: pl.DataFrame
     quarantined: Mapping[date, str] = field(default_factory=dict)
     unmatched: tuple[Unmatched, ...] = ()
     empty: Mapping[date, str] = field(default_factory=dict)
+    names: tuple[UnmatchedName, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -188,7 +219,8 @@ class Job:
     decides values, and `code_version` hashes it: modules as they are imported, packages for all
     below them, and `package:path` for a data file that is read at import. `gates` are checked on
     each date before it is published. `allow_removals`: dates that a run may empty
-    without a word where nothing says otherwise, see `--allow-removals`.
+    without a word where nothing says otherwise, see `--allow-removals`. `aliases`: where names
+    that match nobody are mended.
     """
 
     name: str
@@ -203,6 +235,7 @@ class Job:
     options: type = NoOptions
     gates: tuple[Callable[[pl.DataFrame, Day], str | None], ...] = ()
     allow_removals: int = 0
+    aliases: Aliases | None = None
 
     def __post_init__(self) -> None:
         """Raises `UsageError` that names all that is wrong with the job's contract."""

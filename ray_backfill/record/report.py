@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -61,6 +60,9 @@ class Report:
     warnings: list[str] = field(default_factory=list)
     """What is doubtful about the run as a whole, and no date's own."""
     unmatched: list[dict[str, Any]] = field(default_factory=list)
+    """What was left out or doubted, see `left_out`."""
+    names: list[dict[str, Any]] = field(default_factory=list)
+    """Names that match nobody, see `unmatched_names`."""
     seconds: float = 0.0
     compute_seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
@@ -76,15 +78,6 @@ class Report:
     verdict: str = ""
     billed: dict[str, Any] = field(default_factory=dict)
     """Of a warehouse that bills: jobs, bytes and dollars of planning and publishing."""
-
-    def count_unmatched(self, counts: Counter[tuple[str, str, str]]) -> None:
-        """Sum up input rows that matched nothing, most first."""
-        self.unmatched = [
-            {"table": table, "source": source, "why": why, "rows": rows}
-            for (table, source, why), rows in sorted(
-                counts.items(), key=lambda item: (-item[1], item[0])
-            )
-        ]
 
     def count_retry(self, span: str, attempt: int, kind: str, action: str, message: str) -> None:
         """Note that a task failed and is tried again or split."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ray_backfill.job import Job
+from ray_backfill.job import Aliases, Job
 from ray_backfill_nba.player_context.calendar import calendar
 from ray_backfill_nba.player_context.columns import OUTPUT
 from ray_backfill_nba.player_context.compute import compute
@@ -10,6 +10,7 @@ from ray_backfill_nba.player_context.gates import GATES
 from ray_backfill_nba.player_context.inputs import CALENDAR_INPUTS, INPUTS
 from ray_backfill_nba.player_context.options import PlayerContextOptions
 from ray_backfill_nba.player_context.views import VIEWS
+from ray_backfill_nba.raw_tables import ALIASES
 
 __all__ = ["JOB"]
 
@@ -64,4 +65,5 @@ JOB = Job(
     ),
     options=PlayerContextOptions,
     gates=GATES,
+    aliases=Aliases(ALIASES, "alias_lookup", "player_lookup"),
 )

@@ -27,6 +27,7 @@ from ray_backfill_nba.player_context import (
 from ray_backfill_nba.player_context.columns import OUTPUT
 from ray_backfill_nba.player_context.conflicts import DROP_ROW, conflicts, torn_players
 from ray_backfill_nba.player_context.doubts import doubts
+from ray_backfill_nba.player_context.doubts.names import names
 from ray_backfill_nba.player_context.local import Local, read_local
 
 __all__ = ["compute"]
@@ -45,6 +46,7 @@ def compute(frames: Frames, dates: Sequence[date], context: Context) -> Computed
         rows.select(OUTPUT.schema().names()).cast(OUTPUT.schema()),
         conflicts(league, reports.ties, dates, context.options.on_conflict),
         doubts(frames, league, local, reports.ties, dates),
+        names=names(local),
     )
 
 

@@ -13,11 +13,16 @@ _EXAMPLES = 3
 
 
 def counted(
-    table: Table, why: str, rows: pl.DataFrame, source: str, example: pl.Expr
+    table: Table,
+    why: str,
+    rows: pl.DataFrame,
+    source: str,
+    example: pl.Expr,
+    mend: str | None = None,
 ) -> list[Unmatched]:
     """Distinct rows by `game_date` and the column `source`, most telling first by name.
 
-    `example`: an expression that says in words what one row is about.
+    `example`: an expression that says in words what one row is about. `mend`: see `Unmatched`.
     """
     if rows.is_empty():
         return []
@@ -28,7 +33,7 @@ def counted(
         .sort("game_date", "source")
     )
     return [
-        Unmatched(day, table.name, name, why, count, tuple(examples))
+        Unmatched(day, table.name, name, why, count, tuple(examples), mend)
         for day, name, count, examples in told.iter_rows()
     ]
 
