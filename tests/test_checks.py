@@ -307,6 +307,7 @@ def said_of(gives: object, job: Job = JOB) -> str:
         (Calendar((YEAR,), {D: Day(D, "blocked")}), "days whose state is neither None"),  # type: ignore[arg-type]
         (Calendar((YEAR,), {D: Day(D, None, expected_rows=-1)}), "whose expected_rows is no count"),
         (Calendar((YEAR,), {D: Day(D, None, expected_rows=None)}), "expected_rows is no count"),  # type: ignore[arg-type]
+        (Calendar((YEAR,), {D: Day(D, None, absent_rows=-1)}), "whose absent_rows is no count"),
     ],
 )
 def test_a_calendar_that_cannot_be_planned_from_is_named(gives: object, says: str) -> None:

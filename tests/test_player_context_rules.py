@@ -145,6 +145,11 @@ def test_the_population_is_decided_per_game() -> None:
     partly = calendar_of(JOB, tables(rows), JOB.options()).days[D]
     assert (partly.state, partly.expected_rows) == (None, 1)
     assert partly.notes == ("no box scores of GSW in GSW at LAL, NYK at BOS",)
+    # Of the sides that are missing only Boston has a roster: the two players of four days before.
+    assert (blocked.absent_rows, partly.absent_rows) == (2, 2)
+    traded = [*rows[raw.GAMEBOOK], line(D, ANN, "LAL")]
+    entry = calendar_of(JOB, tables(rows | {raw.GAMEBOOK: traded}), JOB.options()).days[D]
+    assert (entry.expected_rows, entry.absent_rows) == (2, 1)
     rows[raw.SCHEDULE][1]["game_status"] = 1
     assert computed(rows).rows["population"].to_list() == ["roster", "roster", "gamebook"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-__all__ = ["ROSTER_DAYS", "latest_rows", "missing_boxes", "people_of"]
+__all__ = ["ROSTER_DAYS", "absent_people", "latest_rows", "missing_boxes", "people_of"]
 
 ROSTER_DAYS = 30
 
@@ -33,6 +33,17 @@ def people_of(sides: pl.DataFrame, box: pl.DataFrame, earlier: pl.DataFrame) -> 
     return people.with_columns(
         pl.coalesce("player_name", "player_lookup").alias("player_name")
     ).sort("game_date", "player_lookup")
+
+
+def absent_people(missing: pl.DataFrame, box: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
+    """The rosters of the sides in `missing`, as `missing_boxes` gives them.
+
+    Who has a row in `box` on that date is no longer on them; `earlier` as for `people_of`.
+    Gives `game_date`, `player_lookup`, `player_name`, `team_abbr`.
+    """
+    columns = ["game_date", "player_lookup", "player_name", "team_abbr"]
+    roster = _roster(missing.select("game_date", "team_abbr"), earlier.select(columns))
+    return roster.join(box, on=["game_date", "player_lookup"], how="anti")
 
 
 def missing_boxes(sides: pl.DataFrame, box: pl.DataFrame) -> pl.DataFrame:

@@ -55,7 +55,7 @@ def coverage(
     as_json: JsonOption = False,
 ) -> None:
     """Count values by period: non-null, distinct, zeros, constants; with the calendar's holes."""
-    from ray_backfill.inspect.coverage import coverage_of, dates_of
+    from ray_backfill.inspect.coverage import coverage_of, dates_of, rows_by_date
     from ray_backfill.plan import asked_days, decide
     from ray_backfill.warehouse import open_warehouse
 
@@ -71,7 +71,7 @@ def coverage(
     rows = _rows(house, job, columns, decisions)
     partition = cast(str, job.output.partition)
     found = coverage_of(rows, partition, columns, decisions, by)
-    dates = dates_of(decisions, set(rows[partition].unique().to_list()), by)
+    dates = dates_of(decisions, rows_by_date(rows, partition), by)
     if as_json:
         console.json_out(
             {"table": job.output.name, "columns": [asdict(c) for c in found], "dates": _json(dates)}
@@ -157,6 +157,13 @@ def print_coverage(
         console.table("Due dates without rows", ["date", "why"], holes[:_LISTED])
     if len(holes) > _LISTED:
         console.note(f"… and {len(holes) - _LISTED} more; --json lists all.")
+    lacking = [(day, *what) for period in dates for day, what in period.lacking.items()]
+    if lacking:
+        headers = ["date", "rows", "why"]
+        rows = lacking[:_LISTED]
+        console.table("Rows that inputs lack, counted as expected", headers, rows, right=["rows"])
+    if len(lacking) > _LISTED:
+        console.note(f"… and {len(lacking) - _LISTED} more; --json lists all.")
     empty = sum(d.empty_by_design for d in dates)
     off = sum(d.off_days for d in dates)
     console.note(f"Not counted: {off} off-days, {empty} dates that are empty by design.")
@@ -180,7 +187,13 @@ def _row(c: ColumnCoverage, dates: DateCoverage | None) -> tuple[object, ...]:
 
 def _json(dates: Sequence[DateCoverage]) -> list[dict[str, Any]]:
     return [
-        {**asdict(d), "holes": [{"date": day, "why": why} for day, why in d.holes.items()]}
+        {
+            **asdict(d),
+            "holes": [{"date": day, "why": why} for day, why in d.holes.items()],
+            "lacking": [
+                {"date": day, "rows": rows, "why": why} for day, (rows, why) in d.lacking.items()
+            ],
+        }
         for d in dates
     ]
 

@@ -1,6 +1,7 @@
 """How complete a table is: counts that a constant or a hole cannot hide behind.
 
-The calendar is the denominator: a due date without rows counts as its expected rows.
+The calendar is the denominator: a due date without rows counts as its expected rows, and what
+the inputs of a date lack counts too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import polars as pl
 from ray_backfill.job import DateState
 from ray_backfill.plan import Decision
 
-__all__ = ["ColumnCoverage", "DateCoverage", "coverage_of", "dates_of"]
+__all__ = ["ColumnCoverage", "DateCoverage", "coverage_of", "dates_of", "rows_by_date"]
 
 _DUE = (DateState.MISSING, DateState.STALE, DateState.COMPLETE)
 
@@ -24,8 +25,9 @@ class ColumnCoverage:
     """One column in one period.
 
     `pct` = 100 · non_null / total, of the rows that are there; `pct_expected` = 100 · non_null
-    / (total + rows expected of due dates without any). `zero_pct` is of the non-null rows (None
-    for a column without a zero). `constant`: two or more rows with values, all equal.
+    / expected, where `expected` = total + rows of due dates without any + rows that inputs lack.
+    `zero_pct` is of the non-null rows (None for a column without a zero). `constant`: two or more
+    rows with values, all equal.
     """
 
     period: str
@@ -42,12 +44,16 @@ class ColumnCoverage:
 
 @dataclass(frozen=True, slots=True)
 class DateCoverage:
-    """The dates of one period: how many are due, how many have rows, and the holes by reason."""
+    """The dates of one period: how many are due, how many have rows, and the holes by reason.
+
+    `lacking`: due dates with rows whose inputs lack more, how many rows that is, and why.
+    """
 
     period: str
     due: int
     with_rows: int
     holes: Mapping[date, str]
+    lacking: Mapping[date, tuple[int, str]]
     empty_by_design: int
     off_days: int
 
@@ -65,14 +71,15 @@ def coverage_of(
     by: str,
 ) -> list[ColumnCoverage]:
     """Coverage of each column in each period that has rows or should have, in order."""
-    present = set(rows[partition].unique().to_list())
-    # How many rows a blocked date would have is not known: as many as other dates have.
+    present = rows_by_date(rows, partition)
+    # Where it is not known how many rows a date would have: as many as other dates have.
     usual = round(rows.height / len(present)) if present else 0
     absent: dict[str, int] = {}
     for d in decisions:
-        if d.day not in present and _due(d):
+        if _due(d):
+            more = _lacking(d, present[d.day]) if d.day in present else _whole(d) or usual or 1
             key = period_of(d.day, by)
-            absent[key] = absent.get(key, 0) + (d.expected_rows or usual or 1)
+            absent[key] = absent.get(key, 0) + more
     label = pl.col(partition).dt.strftime("%Y-%m" if by == "month" else "%Y-%m-%d")
     frames = {
         str(key[0]): frame
@@ -83,9 +90,23 @@ def coverage_of(
     empty = rows.clear()
     return [
         _one(period, column, frames.get(period, empty)[column], absent.get(period, 0))
-        for period in sorted(frames.keys() | absent.keys())
+        for period in sorted(frames.keys() | {key for key, more in absent.items() if more})
         for column in columns
     ]
+
+
+def rows_by_date(rows: pl.DataFrame, partition: str) -> dict[date, int]:
+    """How many rows each date has, of those that have any."""
+    return dict(rows.group_by(partition).len().iter_rows())
+
+
+def _whole(decision: Decision) -> int:
+    return decision.expected_rows + decision.absent_rows
+
+
+def _lacking(decision: Decision, rows: int) -> int:
+    """The rows that a date with rows lacks because its inputs do: it may have them of old."""
+    return max(0, min(decision.absent_rows, _whole(decision) - rows))
 
 
 def _due(decision: Decision) -> bool:
@@ -123,7 +144,9 @@ def _pct(part: int, whole: int) -> float | None:
     return round(100.0 * part / whole, 1) if whole else None
 
 
-def dates_of(decisions: Sequence[Decision], present: set[date], by: str) -> list[DateCoverage]:
+def dates_of(
+    decisions: Sequence[Decision], present: Mapping[date, int], by: str
+) -> list[DateCoverage]:
     """What became of the calendar's dates, by period."""
     periods: dict[str, list[Decision]] = {}
     for decision in decisions:
@@ -131,13 +154,18 @@ def dates_of(decisions: Sequence[Decision], present: set[date], by: str) -> list
     return [_dates(period, members, present) for period, members in sorted(periods.items())]
 
 
-def _dates(period: str, members: Sequence[Decision], present: set[date]) -> DateCoverage:
+def _dates(period: str, members: Sequence[Decision], present: Mapping[date, int]) -> DateCoverage:
     due = [d for d in members if _due(d)]
     return DateCoverage(
         period=period,
         due=len(due),
         with_rows=sum(d.day in present for d in due),
         holes={d.day: f"{d.state.value}: {d.reason}" for d in due if d.day not in present},
+        lacking={
+            d.day: (lacking, "; ".join(d.notes))
+            for d in due
+            if d.day in present and (lacking := _lacking(d, present[d.day]))
+        },
         empty_by_design=sum(d.state == DateState.BY_DESIGN or bool(d.empty) for d in members),
         off_days=sum(d.state == DateState.NO_GAMES for d in members),
     )

@@ -97,7 +97,9 @@ class Day:
     """What the calendar says of one date, before any look at the output.
 
     `state` is None where the date is due; `expected_rows` is how many it should then have.
-    `notes` are facts for the report, like the games of the date that lack box scores.
+    `absent_rows`: about how many it would have besides, were its inputs whole; coverage counts
+    them as expected. `notes` are facts for the report, like the games of the date that lack box
+    scores.
     """
 
     day: date
@@ -105,6 +107,7 @@ class Day:
     reason: str = ""
     expected_rows: int = 0
     notes: tuple[str, ...] = ()
+    absent_rows: int = 0
 
     def judged_by(self, rules: str) -> str:
         """What decides whether it is published: the gates' version, and what they are told."""

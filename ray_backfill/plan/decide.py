@@ -50,6 +50,7 @@ def _decide(facts: Facts, day: date) -> Decision:
         attempt=attempt,
         notes=entry.notes,
         empty=stamp.empty if stamp and state == DateState.COMPLETE else "",
+        absent_rows=entry.absent_rows,
     )
 
 
@@ -64,7 +65,14 @@ def _not_due(entry: Day, stamp: Stamp | None, season: str) -> Decision:
             action="remove",
             notes=entry.notes,
         )
-    return Decision(entry.day, entry.state, entry.reason, season, notes=entry.notes)
+    return Decision(
+        day=entry.day,
+        state=entry.state,
+        reason=entry.reason,
+        season=season,
+        notes=entry.notes,
+        absent_rows=entry.absent_rows,
+    )
 
 
 def _compare(

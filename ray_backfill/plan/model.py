@@ -124,7 +124,8 @@ class Decision:
     `code_alone`: stale, and by nothing but the code. `known_bad`: the last attempt failed for
     exactly these inputs, this code and these gates, so that trying again is useless. `empty`: why
     it is complete without rows. `published_rows` are those that a run published before, as far as
-    that is known; `changes` what changed in its inputs since.
+    that is known; `changes` what changed in its inputs since. `absent_rows`: how many more it
+    would have, were its inputs whole.
     """
 
     day: date
@@ -142,6 +143,7 @@ class Decision:
     empty: str = ""
     published_rows: int = 0
     changes: str = ""
+    absent_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)

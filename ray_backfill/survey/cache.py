@@ -28,7 +28,7 @@ Tokens = Mapping[date | None, str]
 Digests = Mapping[date | None, str | None]
 """Date -> digest of its rows; None where it has none."""
 
-_FORMAT = 2
+_FORMAT = 3
 _HINTS = get_type_hints(Stamp)
 STAMPS = ",".join(_HINTS)
 """The header of a cache of stamps: all that is known of a date."""
@@ -38,7 +38,7 @@ _SHAPE = {
     "calendar?": {
         "token": str,
         "seasons": [(str, date, date)],
-        "days": [(date, str | None, str, int, [str])],
+        "days": [(date, str | None, str, int, [str], int)],
     },
     "stamps?": {date: {"token": str, **_HINTS}},
 }
@@ -119,8 +119,8 @@ class Cache:
             Season(n, date.fromisoformat(a), date.fromisoformat(b)) for n, a, b in kept["seasons"]
         )
         days = [
-            Day(date.fromisoformat(d), DateState(s) if s else None, reason, rows, tuple(notes))
-            for d, s, reason, rows, notes in kept["days"]
+            Day(date.fromisoformat(d), DateState(s) if s else None, why, rows, tuple(notes), absent)
+            for d, s, why, rows, notes, absent in kept["days"]
         ]
         return Calendar(seasons, {day.day: day for day in days})
 
@@ -130,7 +130,7 @@ class Cache:
             "token": token,
             "seasons": [(s.name, str(s.start), str(s.end)) for s in calendar.seasons],
             "days": [
-                (str(d.day), d.state, d.reason, d.expected_rows, d.notes)
+                (str(d.day), d.state, d.reason, d.expected_rows, d.notes, d.absent_rows)
                 for d in calendar.days.values()
             ],
         }

@@ -84,10 +84,11 @@ def _of_days(days: Mapping[date, Day]) -> Iterator[str]:
     if states:
         listed = ", ".join(sorted(_SAID))
         yield f"days whose state is neither None, which means due, nor of {listed}: {_some(states)}"
-    counts = [d.day for d in days.values() if type(d.expected_rows) is not int]
-    counts += [d.day for d in days.values() if type(d.expected_rows) is int and d.expected_rows < 0]
-    if counts:
-        yield f"days whose expected_rows is no count: {_some(counts)}"
+    for name in ("expected_rows", "absent_rows"):
+        counts = {d.day: getattr(d, name) for d in days.values()}
+        wrong = [day for day, count in counts.items() if type(count) is not int or count < 0]
+        if wrong:
+            yield f"days whose {name} is no count: {_some(wrong)}"
 
 
 def _outside(due: Sequence[date], seasons: Sequence[Season]) -> Iterator[str]:

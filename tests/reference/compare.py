@@ -101,6 +101,8 @@ def compare_calendar(
         comparison.check(
             day, "", "expected_rows", rows, 0 if entry is None else entry.expected_rows
         )
+        absent = reference.absent_rows(day)
+        comparison.check(day, "", "absent_rows", absent, 0 if entry is None else entry.absent_rows)
 
 
 def compare_rows(

@@ -39,7 +39,7 @@ from tests.reference.names import (
     read_all,
 )
 from tests.reference.people import age, birth_dates
-from tests.reference.population import Member, members, state
+from tests.reference.population import Member, absent, members, state
 from tests.reference.quality import Circumstances, newest_complete, quality
 from tests.reference.quotes import Book, points_quotes
 from tests.reference.rows import Row
@@ -124,6 +124,11 @@ class Reference:
         people = members(day, self.schedule, self.boxes)
         what = state(day, self.schedule, people)
         return what, 0 if what else len(people)
+
+    def absent_rows(self, day: date) -> int:
+        """How many rows it would have besides, were its box scores whole."""
+        due = self.state(day)[0] in (None, "blocked")
+        return absent(day, self.schedule, self.boxes) if due else 0
 
     def day(self, day: date) -> ReferenceDay:
         """One date."""

@@ -57,6 +57,19 @@ def roster(game: Game, boxes: Boxes) -> list[Box]:
     return [box for box in latest.values() if game.has(box.team)]
 
 
+def absent(day: date, schedule: Schedule, boxes: Boxes) -> int:
+    """How many players the sides of played games lack that have no gamebook rows."""
+    games = schedule.on_day.get(day, [])
+    booked = {box.player: box.team for game in games for box in boxes.of_game(game)}
+    teams = set(booked.values())
+    return sum(
+        box.team not in teams and box.player not in booked
+        for game in games
+        if game.played
+        for box in roster(game, boxes)
+    )
+
+
 def state(day: date, schedule: Schedule, population: list[Member]) -> str | None:
     """None where the date is due, else what it is instead."""
     games = schedule.on_day.get(day, [])

@@ -13,7 +13,7 @@ from ray_backfill_nba.aliases import known_aliases
 from ray_backfill_nba.gamebook import clean_box, keys_of, teams_of
 from ray_backfill_nba.names import normalised
 from ray_backfill_nba.player_context.options import PlayerContextOptions
-from ray_backfill_nba.population import ROSTER_DAYS, missing_boxes, people_of
+from ray_backfill_nba.population import ROSTER_DAYS, absent_people, missing_boxes, people_of
 from ray_backfill_nba.schedule import settle_games, sides_of, standing
 
 __all__ = ["calendar", "seasons_of"]
@@ -40,9 +40,12 @@ def calendar(frames: Frames, options: PlayerContextOptions) -> Calendar:
         rows = _box_rows(gamebook, frames["aliases"], season, before)
         box = rows.join(sides.select(_SIDE), on=_SIDE, how="semi")
         near = sides.filter(pl.col("game_date") <= last)
-        people = people_of(near, box, pl.concat([*earlier, box]))
+        known = pl.concat([*earlier, box])
+        people = people_of(near, box, known)
+        missing = missing_boxes(sides, box)
         days |= {day.day: day for day in _off_days(_of_season(listed, season))}
-        for row in _counts(sides, box, people).iter_rows(named=True):
+        absent = absent_people(missing, box, known)
+        for row in _counts(sides, missing, people, absent).iter_rows(named=True):
             days[row["game_date"]] = _day(row, row["game_date"] <= last, newest)
         before, earlier = season, [box]
     return Calendar(seasons, days)
@@ -100,16 +103,23 @@ def seasons_of(games: pl.DataFrame) -> tuple[Season, ...]:
     return tuple(seasons)
 
 
-def _counts(sides: pl.DataFrame, box: pl.DataFrame, people: pl.DataFrame) -> pl.DataFrame:
-    """Per date: `games`, those `played`, `bare` (whose box scores are missing), and `rows`."""
+def _counts(
+    sides: pl.DataFrame, missing: pl.DataFrame, people: pl.DataFrame, absent: pl.DataFrame
+) -> pl.DataFrame:
+    """Per date: `games`, those `played`, `bare` sides, `rows`, and `absent`: rosters of the bare."""
+
+    def many(found: pl.DataFrame, name: str) -> pl.DataFrame:
+        return found.group_by("game_date").agg(pl.len().alias(name))
+
     return (
         sides.group_by("game_date")
         .agg(
             (pl.col("is_home").sum()).alias("games"),
             (pl.col("is_home") & pl.col("is_played")).sum().alias("played"),
         )
-        .join(_bare(sides, box), on="game_date", how="left")
-        .join(people.group_by("game_date").agg(pl.len().alias("rows")), on="game_date", how="left")
+        .join(_bare(missing), on="game_date", how="left")
+        .join(many(people, "rows"), on="game_date", how="left")
+        .join(many(absent, "absent"), on="game_date", how="left")
         .sort("game_date")
     )
 
@@ -130,9 +140,9 @@ def _off_days(games: pl.DataFrame) -> list[Day]:
     ]
 
 
-def _bare(sides: pl.DataFrame, box: pl.DataFrame) -> pl.DataFrame:
+def _bare(missing: pl.DataFrame) -> pl.DataFrame:
     """Per date, the games and sides of played games that have no gamebook rows."""
-    missing = missing_boxes(sides, box).filter(pl.col("is_home") | ~pl.col("is_whole"))
+    missing = missing.filter(pl.col("is_home") | ~pl.col("is_whole"))
     game = pl.concat_str("away_team", pl.lit(" at "), "home_team")
     one = pl.concat_str("team_abbr", pl.lit(" in "), game)
     return missing.group_by("game_date").agg(
@@ -142,14 +152,15 @@ def _bare(sides: pl.DataFrame, box: pl.DataFrame) -> pl.DataFrame:
 
 def _day(row: dict[str, Any], is_near: bool, newest: object) -> Day:
     day, rows, bare = row["game_date"], row["rows"] or 0, row["bare"] or []
+    absent = row["absent"] or 0
     if not is_near:
         why = f"more than {FUTURE_DAYS} days after the newest played game ({newest})"
         return Day(day, DateState.FUTURE, why)
     if rows:
-        return Day(day, None, expected_rows=rows, notes=_notes(bare))
+        return Day(day, None, expected_rows=rows, notes=_notes(bare), absent_rows=absent)
     if row["played"] == row["games"]:
         why = f"no box scores: {_games(row['games'])}, all played, and no gamebook rows"
-        return Day(day, DateState.BLOCKED, why)
+        return Day(day, DateState.BLOCKED, why, absent_rows=absent)
     why = (
         "no players: nobody's latest gamebook row of the "
         f"{ROSTER_DAYS} days before is for a team that plays"
