@@ -51,7 +51,7 @@ SLOW_FILES = frozenset(
         *("reference_facts", "reference_real_defects", "security_secrets", "submit", "surviving"),
         *("survey_cache", "tidy", "tidy_runs", "values", "worker_memory", "doctor", "kuberay"),
         *("cancel", "cli", "cli_guards", "observe_notify", "security_audit", "security_poison"),
-        *("shipping", "stored_shapes", "streams", "unmatched"),
+        *("shipping", "stored_shapes", "streams", "unmatched", "coverage_command"),
     )
 )
 """Files of which most tests start programs, or compute whole leagues."""

@@ -238,6 +238,7 @@ def test_the_adversarial_league_meets_every_rule() -> None:
         met["complete"] += len(reference.boxes.whole)
         for day in reference.schedule.on_day:
             one = reference.day(day)
+            met["absent rows"] += reference.absent_rows(day)
             met["state", one.state] += 1
             met["quarantined", one.quarantined is not None] += 1
             for row in one.rows:
@@ -293,7 +294,7 @@ ISSUES = (
     "implausible_total",
 )
 EXPECTED = (
-    *("off", "stray dates", "complete"),
+    *("off", "stray dates", "complete", "absent rows"),
     *(("data_quality_tier", tier) for tier in ("gold", "silver", "bronze")),
     *(("state", state) for state in (None, "by_design", "blocked", "future")),
     *(("quarantined", value) for value in (True, False)),

@@ -106,7 +106,7 @@ def seasons_of(games: pl.DataFrame) -> tuple[Season, ...]:
 def _counts(
     sides: pl.DataFrame, missing: pl.DataFrame, people: pl.DataFrame, absent: pl.DataFrame
 ) -> pl.DataFrame:
-    """Per date: `games`, those `played`, `bare` sides, `rows`, and `absent`: rosters of the bare."""
+    """Per date: `games`, those `played`, `bare` sides, `rows`, `absent`: rosters of bare sides."""
 
     def many(found: pl.DataFrame, name: str) -> pl.DataFrame:
         return found.group_by("game_date").agg(pl.len().alias(name))
