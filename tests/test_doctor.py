@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import shutil
 import signal
@@ -30,6 +29,12 @@ from tests.lakes import OUT
 from tests.test_cli import SCRIPT
 
 _DROP_FROM_BOUNDING_SET, _OVERRIDE_PERMISSIONS = 24, 1
+OBEY = f"""
+import ctypes, os, sys
+ctypes.CDLL(None).prctl({_DROP_FROM_BOUNDING_SET}, {_OVERRIDE_PERMISSIONS}, 0, 0, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Starts a program that is bound by permissions, also as root."""
 """Of Linux: without this capability root, too, is bound by the permissions of files."""
 
 
@@ -275,11 +280,9 @@ def test_a_lake_that_may_only_be_read_is_unfit(tmp_path: Path) -> None:
     for folder in folders:
         folder.chmod(0o555)
 
-    def obey() -> None:
-        libc = ctypes.CDLL(None)
-        libc.prctl(_DROP_FROM_BOUNDING_SET, _OVERRIDE_PERMISSIONS, 0, 0, 0)
-
-    done = doctor("-w", house.uri, "--address", "127.0.0.1:9", "--json", preexec_fn=obey)
+    words = ("-w", house.uri, "--address", "127.0.0.1:9", "--json")
+    obeying = [sys.executable, "-c", OBEY, SCRIPT, "doctor", *words]
+    done = subprocess.run(obeying, env=environment(), capture_output=True, text=True, check=False)
     for folder in folders:
         folder.chmod(0o755)
     assert done.returncode == 1, done.stderr

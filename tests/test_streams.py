@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,9 +23,13 @@ FAILS = (len(DAYS) - 1) * 5
 
 def call(*words: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
     """A command in a process of its own; `how` are its streams and more variables."""
+    return started([SCRIPT, *words], **how)
+
+
+def started(words: list[str], **how: Any) -> subprocess.CompletedProcess[bytes]:
     env = environment() | {"RAY_BACKFILL_JOBS": ROLLING} | how.pop("env", {})
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
-    return subprocess.run([SCRIPT, *words], env=env, check=False, **streams)
+    return subprocess.run(words, env=env, check=False, **streams)
 
 
 def plainly(encoding: str, *words: str) -> subprocess.CompletedProcess[bytes]:
@@ -66,20 +69,20 @@ def test_text_that_is_no_unicode_is_printed_all_the_same(lake: Warehouse) -> Non
         assert (done.returncode, b"Traceback" in done.stderr) == (2, False)
 
 
-def closed(*which: int) -> Callable[[], None]:
-    """Closes these descriptors in a child before it starts."""
+def without(which: tuple[int, ...], *words: str) -> list[str]:
+    """The command with these descriptors closed.
 
-    def close() -> None:
-        for fd in which:
-            os.close(fd)
-
-    return close
+    By a shell: `preexec_fn` forks this process with all its libraries, and gRPC, where a test
+    before has used it, then ends the child now and then.
+    """
+    closing = " ".join(f"{fd}>&-" for fd in which)
+    return ["sh", "-c", f'exec "$@" {closing}', "sh", *words]
 
 
 @pytest.mark.parametrize("which", [(1,), (0, 1, 2)])
 def test_closed_streams_change_nothing(lake: Warehouse, which: tuple[int, ...]) -> None:
     """Also that no file which the run opens gets their numbers, and what is printed with them."""
-    done = call(*POISONED, "-w", lake.uri, preexec_fn=closed(*which))
+    done = started(without(which, SCRIPT, *POISONED, "-w", lake.uri))
     assert (done.returncode, done.stdout) == (1, b"")
     assert content(lake).height == FAILS
 
@@ -145,12 +148,6 @@ def test_no_file_gets_the_number_of_a_stream_that_was_closed(
         "    print('said'); print('said', file=sys.stderr, flush=True); sys.stdout.flush()\n"
         "    table.write(str(table.fileno()).encode())\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=environment(),
-        preexec_fn=closed(*which),
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 0
+    done = started(without(which, sys.executable, "-c", code))
+    assert done.returncode == 0, done.stderr
     assert int(path.read_bytes()) > 2
