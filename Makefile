@@ -24,10 +24,9 @@ COUNT ?= 40
 mutants: $(VENV)/.installed
 	$(BIN)/python -m tests.mutants --count $(COUNT)
 
-# Three workers keep two cores busy; with four Ray now and then gets no node up in the 30 s that it
-# waits. A worker that is replaced gets no work under loadfile, and the run would never end.
+# A worker that is replaced gets no work under loadfile, and the run would never end.
 test: $(VENV)/.installed $(EMULATOR)/.installed lint
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
