@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 
 import polars as pl
@@ -22,7 +23,11 @@ LATE = next(table for table in RAW_TABLES if table.name == "nba_raw.odds_api_gam
 
 def fill(house: Warehouse, spec: LeagueSpec = SMALL) -> dict[str, pl.DataFrame]:
     """Load every raw table of a league but its late lines; gives the tables as loaded."""
-    found = tables(spec)
+    return put(house, tables(spec))
+
+
+def put(house: Warehouse, found: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """Load the raw tables of these; gives them."""
     loaded = {table.name: found[table.name] for table in RAW_TABLES if table.name in found}
     for table in RAW_TABLES:
         if table.name in loaded:

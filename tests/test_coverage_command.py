@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -13,12 +12,12 @@ import polars as pl
 from ray_backfill.warehouse import open_warehouse
 from ray_backfill_nba.demo_league import tables
 from ray_backfill_nba.player_context import JOB
-from ray_backfill_nba.raw_tables import GAMEBOOK, RAW_TABLES
+from ray_backfill_nba.raw_tables import GAMEBOOK
 from tests.conftest import environment
 from tests.engine import output, ran
-from tests.league import PLAYER_CONTEXT, SMALL
+from tests.league import PLAYER_CONTEXT, SMALL, put
+from tests.test_cli import SCRIPT
 
-SCRIPT = str(Path(sys.executable).parent / "ray-backfill")
 ROSTER = timedelta(30)
 
 
@@ -44,10 +43,7 @@ def test_a_missing_side_counts_by_its_roster_and_is_named(tmp_path: Path) -> Non
     gone = (pl.col("game_date") == day) & (pl.col("team_abbr") == team)
     kept = gamebook.filter(~gone)
     house = open_warehouse(str(tmp_path / "lake"))
-    for table in RAW_TABLES:
-        if table.name in found:
-            rows = kept if table.name == GAMEBOOK.name else found[table.name]
-            house.append(table, rows.to_arrow())
+    put(house, {**found, GAMEBOOK.name: kept})
     assert ran(house, how=PLAYER_CONTEXT).exit_code == 0
     there = output(house, JOB).filter(game_date=day).height
     roster = _latest(kept, day).filter(team_abbr=team).height

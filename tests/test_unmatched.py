@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections import Counter
 from datetime import date
 from pathlib import Path
@@ -21,8 +20,8 @@ from ray_backfill_nba.raw_tables import ALIASES, BETTINGPROS, POINTS_PROPS
 from tests.conftest import environment
 from tests.engine import output, ran
 from tests.league import PLAYER_CONTEXT, fill, plan_of
+from tests.test_cli import SCRIPT
 
-SCRIPT = str(Path(sys.executable).parent / "ray-backfill")
 ENDING = "ovic"
 D1, D2 = date(2025, 11, 1), date(2025, 11, 2)
 

@@ -7,6 +7,7 @@ import polars as pl
 __all__ = ["ROSTER_DAYS", "absent_people", "latest_rows", "missing_boxes", "people_of"]
 
 ROSTER_DAYS = 30
+_PERSON = ["game_date", "player_lookup", "player_name", "team_abbr"]
 
 
 def people_of(sides: pl.DataFrame, box: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
@@ -21,14 +22,12 @@ def people_of(sides: pl.DataFrame, box: pl.DataFrame, earlier: pl.DataFrame) -> 
     without box scores gives nobody.
     """
     key = ["game_date", "team_abbr"]
-    columns = ["game_date", "player_lookup", "player_name", "team_abbr"]
-    booked = box.join(sides.select(key), on=key, how="semi").select(columns)
+    booked = box.join(sides.select(key), on=key, how="semi").select(_PERSON)
     has_box = booked.select(key).unique()
     open_sides = _without_box(sides, has_box).filter(~pl.col("is_played"))
     people = booked.with_columns(pl.lit("gamebook").alias("population"))
     if not open_sides.is_empty():
-        roster = _roster(open_sides.select(key), earlier.select(columns))
-        roster = roster.join(booked, on=["game_date", "player_lookup"], how="anti")
+        roster = _roster(open_sides, booked, earlier)
         people = pl.concat([people, roster.with_columns(pl.lit("roster").alias("population"))])
     return people.with_columns(
         pl.coalesce("player_name", "player_lookup").alias("player_name")
@@ -41,9 +40,7 @@ def absent_people(missing: pl.DataFrame, box: pl.DataFrame, earlier: pl.DataFram
     Who has a row in `box` on that date is no longer on them; `earlier` as for `people_of`.
     Gives `game_date`, `player_lookup`, `player_name`, `team_abbr`.
     """
-    columns = ["game_date", "player_lookup", "player_name", "team_abbr"]
-    roster = _roster(missing.select("game_date", "team_abbr"), earlier.select(columns))
-    return roster.join(box, on=["game_date", "player_lookup"], how="anti")
+    return _roster(missing, box, earlier)
 
 
 def missing_boxes(sides: pl.DataFrame, box: pl.DataFrame) -> pl.DataFrame:
@@ -68,13 +65,19 @@ def _without_box(sides: pl.DataFrame, has_box: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _roster(sides: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
-    """Players whose latest row in [D - 30, D) is for a team of `sides` on D."""
+def _roster(sides: pl.DataFrame, booked: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
+    """Players whose latest row in [D - 30, D) is for a team of `sides` on D, and who are free.
+
+    Who is in `booked` on D is not.
+    """
     days = sides.select(pl.col("game_date").alias("day")).unique()
-    latest = latest_rows(days, earlier)
-    return latest.select(
-        pl.col("day").alias("game_date"), "player_lookup", "player_name", "team_abbr"
-    ).join(sides, on=["game_date", "team_abbr"], how="semi")
+    latest = latest_rows(days, earlier.select(_PERSON))
+    return (
+        latest.with_columns(pl.col("day").alias("game_date"))
+        .select(_PERSON)
+        .join(sides, on=["game_date", "team_abbr"], how="semi")
+        .join(booked, on=["game_date", "player_lookup"], how="anti")
+    )
 
 
 def latest_rows(days: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:

@@ -153,20 +153,19 @@ def print_coverage(
         right=["non-null", "total", "%", "% of expected", "distinct", "zero %", "dates", "of due"],
     )
     holes = [(day, why) for period in dates for day, why in period.holes.items()]
-    if holes:
-        console.table("Due dates without rows", ["date", "why"], holes[:_LISTED])
-    if len(holes) > _LISTED:
-        console.note(f"… and {len(holes) - _LISTED} more; --json lists all.")
+    _print_dates("Due dates without rows", ["date", "why"], holes)
     lacking = [(day, *what) for period in dates for day, what in period.lacking.items()]
-    if lacking:
-        headers = ["date", "rows", "why"]
-        rows = lacking[:_LISTED]
-        console.table("Rows that inputs lack, counted as expected", headers, rows, right=["rows"])
-    if len(lacking) > _LISTED:
-        console.note(f"… and {len(lacking) - _LISTED} more; --json lists all.")
+    _print_dates("Rows that inputs lack, counted as expected", ["date", "rows", "why"], lacking)
     empty = sum(d.empty_by_design for d in dates)
     off = sum(d.off_days for d in dates)
     console.note(f"Not counted: {off} off-days, {empty} dates that are empty by design.")
+
+
+def _print_dates(title: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
+    if rows:
+        console.table(title, columns, rows[:_LISTED], right=["rows"])
+    if len(rows) > _LISTED:
+        console.note(f"… and {len(rows) - _LISTED} more; --json lists all.")
 
 
 def _row(c: ColumnCoverage, dates: DateCoverage | None) -> tuple[object, ...]:

@@ -144,10 +144,10 @@ def _write(job: Job, names: Sequence[Mapping[str, Any]], path: Path) -> None:
         for entry in names
         if entry["proposed"] and len(meant[entry["name"]]) == 1
     ]
-    kept = pl.DataFrame(rows).unique(job.aliases.alias, maintain_order=True) if rows else None
-    if kept is None:
+    if not rows:
         console.note(f"No meaning stands out: {path} is not written.")
         return
+    kept = pl.DataFrame(rows).unique(job.aliases.alias, maintain_order=True)
     kept.write_csv(path)
     console.note(
         f"{path} has {kept.height:,} aliases. Look them through, then: "

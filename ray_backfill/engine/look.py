@@ -20,7 +20,6 @@ __all__ = ["Looked", "looked_at", "to_look_at"]
 
 _AT_ONCE = 120
 """Dates: most of a season, so that its look-back is read once or twice."""
-_DUE = ("missing", "stale", "complete")
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Looked:
 
 def to_look_at(decisions: Sequence[Decision]) -> list[Decision]:
     """The dates that can be computed: those that are due, complete ones too."""
-    return [d for d in decisions if d.state.value in _DUE and d.season]
+    return [d for d in decisions if d.action == "compute"]
 
 
 def looked_at(

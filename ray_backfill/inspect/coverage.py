@@ -6,6 +6,7 @@ the inputs of a date lack counts too.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -74,12 +75,12 @@ def coverage_of(
     present = rows_by_date(rows, partition)
     # Where it is not known how many rows a date would have: as many as other dates have.
     usual = round(rows.height / len(present)) if present else 0
-    absent: dict[str, int] = {}
+    absent: Counter[str] = Counter()
     for d in decisions:
         if _due(d):
-            more = _lacking(d, present[d.day]) if d.day in present else _whole(d) or usual or 1
-            key = period_of(d.day, by)
-            absent[key] = absent.get(key, 0) + more
+            there = d.day in present
+            more = _lacking(d, present[d.day]) if there else _whole(d) or usual or 1
+            absent[period_of(d.day, by)] += more
     label = pl.col(partition).dt.strftime("%Y-%m" if by == "month" else "%Y-%m-%d")
     frames = {
         str(key[0]): frame
@@ -89,8 +90,8 @@ def coverage_of(
     }
     empty = rows.clear()
     return [
-        _one(period, column, frames.get(period, empty)[column], absent.get(period, 0))
-        for period in sorted(frames.keys() | {key for key, more in absent.items() if more})
+        _one(period, column, frames.get(period, empty)[column], absent[period])
+        for period in sorted(frames.keys() | (+absent).keys())
         for column in columns
     ]
 
