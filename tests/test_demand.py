@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ray_backfill.engine.demand import DemandKeeper
+from ray_backfill.engine.demand import Demand, DemandKeeper
 
 ONE, TWO = {"CPU": 1.0, "memory": 5.0}, {"CPU": 1.0, "memory": 7.0}
 
@@ -74,3 +74,34 @@ def test_a_new_keeper_takes_back_what_a_lost_one_left(autoscaler: Autoscaler, ke
     """It does not know what stands, so that its first word always counts."""
     keeper.ask("a", [])
     assert autoscaler.requests == [[]]
+
+
+class Cluster:
+    """Stands where `ray` does: finds a keeper by name whose class has gone with its last run."""
+
+    def __init__(self, ending: int) -> None:
+        self.ending = ending
+        self.told: list[tuple[str, list[Mapping[str, float]]]] = []
+
+    def remote(self, *asked: Any) -> Any:
+        """`ray.remote(…)`, `….remote(…)` and `keeper.ask.remote(…)` in one."""
+        if len(asked) == 2:
+            self.told.append(asked)
+        elif asked != (DemandKeeper,) and self.ending:
+            self.ending -= 1
+            raise AssertionError("Expected str or bytes, got <class 'NoneType'>")
+        return self
+
+    def options(self, **_: Any) -> Any:
+        return self
+
+    @property
+    def ask(self) -> Any:
+        return self
+
+
+def test_a_keeper_that_has_just_ended_is_begun_anew() -> None:
+    """The next run on the same cluster, a moment after the last one there."""
+    cluster = Cluster(ending=1)
+    Demand(cluster, "a").say([ONE])
+    assert cluster.told == [("a", [ONE])]

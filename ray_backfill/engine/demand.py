@@ -121,17 +121,14 @@ class Demand:
                 return
 
     def _begin_keeper(self) -> Any:
-        return (
-            self._ray.remote(DemandKeeper)
-            .options(
-                name=_KEEPER,
-                namespace=NAMESPACE,
-                lifetime="detached",
-                get_if_exists=True,
-                **ON_HEAD,
-            )
-            .remote(FORGET_SECONDS)
-        )
+        options = {"name": _KEEPER, "namespace": NAMESPACE, "lifetime": "detached"}
+        keeper = self._ray.remote(DemandKeeper).options(get_if_exists=True, **options, **ON_HEAD)
+        try:
+            return keeper.remote(FORGET_SECONDS)
+        except AssertionError:
+            # Ray found the keeper of another run by name, but not its class any more: that keeper
+            # has just ended. Its name is free now.
+            return keeper.remote(FORGET_SECONDS)
 
     def _forget_lost_keeper(self) -> None:
         if self._answer is None or not self._ray.wait([self._answer], timeout=0)[0]:

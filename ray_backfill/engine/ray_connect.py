@@ -147,7 +147,7 @@ def connect_progress(run_id: str, address: str) -> Callable[[], Progress | None]
     try:
         _join(ray, address)
         actor = ray.get_actor(actor_name(run_id), namespace=NAMESPACE)
-    except ValueError:
+    except (ValueError, AssertionError):  # gone; or just ending: Ray has its name, not its class
         return None
 
     def ask() -> Progress | None:
